@@ -1,0 +1,1 @@
+"""Running sums over blocks; they know neither LAMMPS nor what is made of their sums."""

@@ -1,0 +1,248 @@
+"""Mean square displacements as matrix products of stored origins and frames.
+
+With O origins stored every K samples, all products of origins and the frames of a block, summed over the atoms of a
+group, are one GEMM (O × n)·(n × B) a Cartesian component: linear lags 0 … O·K − 1 at BLAS speed, without a history of
+frames. |a − b|² = |a|² + |b|² − 2 a·b is taken in double precision about a base that follows the atoms. Coarser levels
+do the same with every 16th, 256th … sample.
+
+Sums are kept apart by time batch (by the sample of the later frame), from which estimators get error bars.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from ..stream.block import Array, Integers
+
+#: The most time batches that are kept; beyond it neighbours are added and batches last twice as long.
+MAXIMUM_BATCHES = 64
+
+
+class Displacements:
+    """Sums of squared displacements of groups of atoms, by lag, time batch, frame, group and Cartesian component.
+
+    Parameters
+    ----------
+    groups : slices of the atoms (of this rank) that are averaged together
+    population : atoms of each group on all ranks
+    lags, every : lags 0 … lags − 1 a level, an origin every ``every`` samples; lags is a multiple of every
+    levels, stride : level l takes every stride**l-th sample
+    corrections : number of further frames (see :meth:`observe`)
+
+    Attributes
+    ----------
+    sums : per level (batches, 1 + corrections, groups, 3, lags); this rank's share, divided by ``population``
+    counts : per level (batches, lags): pairs of origin and frame; the same on every rank
+    batch : samples in a batch
+    """
+
+    def __init__(
+        self,
+        groups: Sequence[slice],
+        population: Integers,
+        *,
+        lags: int,
+        every: int,
+        levels: int,
+        stride: int,
+        corrections: int = 0,
+    ) -> None:
+        self.batch = stride ** (levels - 1)
+        self.stride = stride
+        self._levels = [
+            _Level(groups, population, lags=lags, every=every, corrections=corrections) for _ in range(levels)
+        ]
+        self._clock = 0  # samples seen, over all stretches: what batches are counted by
+
+    @property
+    def sums(self) -> list[Array]:
+        used = self._used_batches
+        return [level.sums[:used] for level in self._levels]
+
+    @property
+    def counts(self) -> list[Array]:
+        used = self._used_batches
+        return [level.counts[:used] for level in self._levels]
+
+    @property
+    def samples(self) -> int:
+        return self._clock
+
+    @property
+    def nbytes(self) -> int:
+        return sum(level.nbytes for level in self._levels)
+
+    @property
+    def _used_batches(self) -> int:
+        return -(-self._clock // self.batch)
+
+    def observe(
+        self, frames: Array, first: int, shift: Array | None = None, corrections: Sequence[tuple[Array, Array]] = ()
+    ) -> None:
+        """Add B frames that follow the last ones.
+
+        Parameters
+        ----------
+        frames : (3, B, n) displacements since the stretch began
+        first : index of the first frame in its stretch; 0 begins a new one, and forgets all origins
+        shift : (B, 3) subtracted from every atom: the frame of reference that everything is measured in
+        corrections : for each further frame of reference its motion (B, 3) relative to ``shift``, and the mean
+            displacement (B, groups, 3) of the groups relative to ``shift``. Its sums follow from
+            Σ|Δr − Δh|² = Σ|Δr|² − 2 Δh·ΣΔr + n|Δh|², at no cost per atom. Pass them on one rank only.
+        """
+        number = frames.shape[1]
+        if first == 0:
+            for level in self._levels:
+                level.forget()
+        while -(-(self._clock + number) // self.batch) > MAXIMUM_BATCHES:
+            self._merge_batches()
+        index = first + np.arange(number)
+        batches = (self._clock + np.arange(number)) // self.batch
+        for power, level in enumerate(self._levels):
+            step = self.stride**power
+            chosen = np.flatnonzero(index % step == 0)
+            if not len(chosen):
+                break
+            pick = slice(None) if step == 1 else chosen
+            moved = frames[:, pick] if shift is None else frames[:, pick] - shift[pick].T[:, :, None]
+            extra = [(host[pick], mean[pick]) for host, mean in corrections]
+            level.observe(moved, index[pick] // step, batches[pick], extra)
+        self._clock += number
+
+    def _merge_batches(self) -> None:
+        self.batch *= 2
+        for level in self._levels:
+            level.merge_batches()
+
+    def statistics(self) -> dict[str, Any]:
+        """Sums and counts by name, for reduction over ranks and for the results file."""
+        return {"sums": self.sums, "counts": self.counts, "batch": self.batch}
+
+
+class _Level:
+    """One level: origins in a ring of slots, and the sums they give."""
+
+    def __init__(
+        self, groups: Sequence[slice], population: Integers, *, lags: int, every: int, corrections: int
+    ) -> None:
+        self._groups = tuple(groups)
+        self._population = np.maximum(population, 1).astype(np.float64)
+        self._lags = lags
+        self._every = every
+        self._atoms = max((group.stop for group in groups), default=0)
+        self.sums: Array = np.zeros((MAXIMUM_BATCHES, 1 + corrections, len(groups), 3, lags))
+        self.counts: Array = np.zeros((MAXIMUM_BATCHES, lags))
+        self.forget()
+
+    @property
+    def nbytes(self) -> int:
+        return int(self.sums.nbytes + self.counts.nbytes + self._origins.nbytes + self._base.nbytes)
+
+    def forget(self) -> None:
+        self._origins: Array = np.zeros((3, 0, self._atoms))
+        self._index: Integers = np.zeros(0, dtype=np.int64)  # sample of the origin in each slot; −1: empty
+        self._norms: Array = np.zeros((3, 0, len(self._groups)))
+        self._hosts: Array = np.zeros((0, self.sums.shape[1] - 1, 3))
+        self._means: Array = np.zeros((0, self.sums.shape[1] - 1, len(self._groups), 3))
+        self._base: Array | None = None  # type: ignore[assignment]
+        self._rebased = 0
+
+    def merge_batches(self) -> None:
+        half = MAXIMUM_BATCHES // 2
+        for array in (self.sums, self.counts):
+            array[:half] = array[0::2] + array[1::2]
+            array[half:] = 0.0
+
+    def observe(
+        self, frames: Array, index: Integers, batches: Integers, corrections: Sequence[tuple[Array, Array]]
+    ) -> None:
+        if self._base is None:
+            self._base = frames[:, 0].copy()
+            self._rebased = int(index[0])
+        elif index[0] - self._rebased >= self._lags:
+            self._rebase(frames[:, 0], int(index[0]))
+        frames = frames - self._base[:, None, :]
+        norms = self._squares(frames)
+        self._store_origins(frames, norms, index, corrections)
+        lag = index[None, :] - self._index[:, None]
+        valid = (lag >= 0) & (lag < self._lags) & (self._index >= 0)[:, None]
+        first = int(batches[0])
+        number = int(batches[-1]) - first + 1
+        cell = ((batches - first)[None, :] * self._lags + lag)[valid]
+        size = number * self._lags
+        span = slice(first, first + number)
+        self.counts[span] += np.bincount(cell, minlength=size).reshape(number, -1)
+        for g, group in enumerate(self._groups):
+            products = np.matmul(self._origins[:, :, group], frames[:, :, group].transpose(0, 2, 1))
+            squares = self._norms[:, :, g, None] + norms[:, None, :, g] - 2.0 * products
+            squares /= self._population[g]
+            for axis in range(3):
+                pairs = squares[axis][valid]
+                self.sums[span, 0, g, axis] += np.bincount(cell, pairs, size).reshape(number, -1)
+                for c, (host, mean) in enumerate(corrections):
+                    away = (host[None, :, axis] - self._hosts[:, c, None, axis])[valid]
+                    along = (mean[None, :, g, axis] - self._means[:, c, g, None, axis])[valid]
+                    value = pairs + away * (away - 2.0 * along)
+                    self.sums[span, 1 + c, g, axis] += np.bincount(cell, value, size).reshape(number, -1)
+        if not corrections and self.sums.shape[1] > 1:  # this rank's share of the correction is zero
+            self.sums[span, 1:] = self.sums[span, :1]
+
+    def _squares(self, frames: Array) -> Array:
+        """Σ over each group of squares: (3, frames, groups)."""
+        return np.stack(
+            [np.einsum("cbn,cbn->cb", frames[:, :, group], frames[:, :, group]) for group in self._groups], axis=2
+        )
+
+    def _store_origins(
+        self, frames: Array, norms: Array, index: Integers, corrections: Sequence[tuple[Array, Array]]
+    ) -> None:
+        """Put the frames that become origins into slots whose origins no frame of this block can reach."""
+        new = np.flatnonzero(index % self._every == 0)
+        if not len(new):
+            return
+        free = np.flatnonzero((self._index < 0) | (index[0] - self._index >= self._lags))
+        if len(free) < len(new):
+            free = np.concatenate((free, self._grow(len(new) - len(free))))
+        slots = free[: len(new)]
+        self._origins[:, slots] = frames[:, new]
+        self._norms[:, slots] = norms[:, new]
+        self._index[free] = -1
+        self._index[slots] = index[new]
+        for c, (host, mean) in enumerate(corrections):
+            self._hosts[slots, c] = host[new]
+            self._means[slots, c] = mean[new]
+
+    def _grow(self, more: int) -> Integers:
+        """Add slots, up to the lags/every + block/every that are ever needed; returns their numbers."""
+        old = len(self._index)
+        room = max(more, min(old, self._lags // self._every - old))
+        self._origins = np.concatenate((self._origins, np.zeros((3, room, self._atoms))), axis=1)
+        self._norms = np.concatenate((self._norms, np.zeros((3, room, len(self._groups)))), axis=1)
+        self._index = np.concatenate((self._index, np.full(room, -1)))
+        self._hosts = np.concatenate((self._hosts, np.zeros((room, *self._hosts.shape[1:]))))
+        self._means = np.concatenate((self._means, np.zeros((room, *self._means.shape[1:]))))
+        return np.arange(old, old + room)
+
+    def _rebase(self, base: Array, index: int) -> None:
+        """Move the base to where the atoms are now, so that diffusion costs no digits."""
+        shift = base - self._base
+        self._origins -= shift[:, None, :]
+        self._norms = self._squares(self._origins)
+        self._base = base.copy()
+        self._rebased = index
+
+
+def lag_numbers(lags: int, levels: int, stride: int) -> tuple[Integers, list[slice]]:
+    """Lags in samples that the levels give together, and the piece of each level's lags that is used.
+
+    Level 0 gives 1 … lags − 1; level l those of its lags that reach beyond level l − 1.
+    """
+    pieces, numbers = [], []
+    for level in range(levels):
+        first = 1 if level == 0 else -(-lags // stride)
+        pieces.append(slice(first, lags))
+        numbers.append(np.arange(first, lags, dtype=np.int64) * stride**level)
+    return np.concatenate(numbers), pieces

@@ -1,0 +1,157 @@
+"""Collective fluxes: the velocity and the charge current of each species, and the displacements that belong to them.
+
+Basis fluxes are ``number`` (Σ v over a species) and, where atoms carry charges, ``atomic`` (Σ q v). Every
+representation of the charge current is a linear combination of them: see :func:`representation_weights`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..stream.block import Array, Block, Integers
+
+
+@dataclass(frozen=True)
+class Fluxes:
+    """Basis fluxes of B samples in the chosen frame of reference: F = S or 2 S columns, species by species.
+
+    Attributes
+    ----------
+    flux : (B, F, 3) Σ v, then Σ q v; without velocities, displacements since the sample before over the interval
+    moment : (B, F, 3) their time integrals along the trajectory since the stretch began (Δμ for ``atomic``)
+    """
+
+    flux: Array
+    moment: Array
+
+
+class FluxFrame:
+    """Takes blocks' totals to basis fluxes in a frame of reference (physics.md §2).
+
+    Parameters
+    ----------
+    population : (S,) atoms of each species
+    host : indices of the species whose mean motion is the frame, () for the centre of mass, None for the laboratory
+    interval : time between samples
+    """
+
+    def __init__(self, population: Integers, host: Sequence[int] | None, interval: float) -> None:
+        self._population = population.astype(np.float64)
+        self._host = None if host is None else list(host)
+        self._interval = interval
+        self._last: Array | None = None  # moments at the last sample of the stretch
+        self._last_frame = np.zeros(3)
+        self._last_charge: Array | None = None
+
+    def observe(self, block: Block) -> Fluxes:
+        totals, number = block.totals, len(block)
+        away = self.motion(block)
+        weights = np.broadcast_to(self._population, (number, len(self._population)))
+        moved = totals.displacement - weights[:, :, None] * away[:, None, :]
+        begins = block.first == 0
+        if totals.dipole_step is not None and totals.charge is not None:
+            before = away[:1] if begins else self._last_frame[None]
+            slip = np.diff(np.concatenate((before, away)), axis=0)
+            held = totals.charge[:1] if begins or self._last_charge is None else self._last_charge[None]
+            charge = np.concatenate((held, totals.charge))
+            step = totals.dipole_step - 0.5 * (charge[1:] + charge[:-1])[:, :, None] * slip[:, None, :]
+            start = 0.0 if begins or self._last is None else self._last[len(self._population) :]
+            moved = np.concatenate((moved, start + np.cumsum(step, axis=0)), axis=1)
+            self._last_charge = totals.charge[-1].copy()
+        flux = self._velocities(block)
+        if flux is None:
+            before = moved[:1] if begins or self._last is None else self._last[None]
+            flux = np.diff(np.concatenate((before, moved)), axis=0) / self._interval
+            if begins and number > 1:
+                flux[0] = flux[1]
+        self._last = moved[-1].copy()
+        self._last_frame = away[-1].copy()
+        return Fluxes(flux=flux, moment=moved)
+
+    def motion(self, block: Block) -> Array:
+        """Displacement (B, 3) of the frame of reference since the stretch began."""
+        if self._host is None:
+            return np.zeros((len(block), 3))
+        return block.totals.centre if not self._host else host_mean(block.totals.displacement, self._population, self._host)
+
+    def _velocities(self, block: Block) -> Array | None:
+        totals = block.totals
+        if totals.velocity is None or totals.centre_velocity is None:
+            return None
+        if self._host is None:
+            drift = np.zeros((len(block), 3))
+        elif not self._host:
+            drift = totals.centre_velocity
+        else:
+            drift = host_mean(totals.velocity, self._population, self._host)
+        flux = totals.velocity - self._population[None, :, None] * drift[:, None, :]
+        if totals.current is None or totals.charge is None:
+            return flux
+        return np.concatenate((flux, totals.current - totals.charge[:, :, None] * drift[:, None, :]), axis=1)
+
+
+def host_mean(sums: Array, population: Array | Integers, host: Sequence[int]) -> Array:
+    """Mean over the atoms of the host species of sums by species (B, S, 3): (B, 3)."""
+    chosen = list(host)
+    return sums[:, chosen].sum(axis=1) / population[chosen].sum()
+
+
+def basis_names(species: Sequence[str], has_charge: bool) -> list[str]:
+    """Names of the F basis fluxes, as columns of the series in the results file."""
+    kinds = ("number", "atomic") if has_charge else ("number",)
+    return [f"{kind}/{name}" for kind in kinds for name in species]
+
+
+def representation_weights(
+    representation: str, species: Sequence[str], oxidation: Mapping[str, float], has_charge: bool
+) -> Array:
+    """Rows (S, F): the current of each species in a representation, as combination of the basis fluxes."""
+    number = len(species)
+    weights = np.zeros((number, number * (2 if has_charge else 1)))
+    for s, name in enumerate(species):
+        if representation == "oxidation":
+            weights[s, s] = oxidation[name]
+        else:
+            weights[s, number + s] = 1.0
+    return weights
+
+
+class Series:
+    """The flux series itself, kept for estimators that want all of it. Grows by 8 (F + F) 3 bytes a sample."""
+
+    def __init__(self, columns: int) -> None:
+        self._steps: list[Integers] = []
+        self._flux: list[Array] = []
+        self._moment: list[Array] = []
+        self._stretches: list[int] = []
+        self._columns = columns
+        self._length = 0
+
+    def observe(self, block: Block, fluxes: Fluxes) -> None:
+        if block.first == 0:
+            self._stretches.append(self._length)
+        self._steps.append(block.steps)
+        self._flux.append(fluxes.flux)
+        self._moment.append(fluxes.moment)
+        self._length += len(block)
+
+    def arrays(self) -> dict[str, Array | Integers]:
+        """steps (T,), flux and moment (T, F, 3), and the sample at which each stretch begins."""
+        if len(self._steps) > 1:
+            self._steps = [np.concatenate(self._steps)]
+            self._flux = [np.concatenate(self._flux)]
+            self._moment = [np.concatenate(self._moment)]
+        empty = np.zeros((0, self._columns, 3))
+        return {
+            "steps": self._steps[0] if self._steps else np.zeros(0, dtype=np.int64),
+            "flux": self._flux[0] if self._flux else empty,
+            "moment": self._moment[0] if self._moment else empty,
+            "stretches": np.array(self._stretches, dtype=np.int64),
+        }
+
+    @property
+    def nbytes(self) -> int:
+        return sum(array.nbytes for array in (*self._steps, *self._flux, *self._moment))

@@ -1,0 +1,229 @@
+"""The configuration: one YAML file, ``keyword value`` words of the ``fix`` line on top of it, and defaults for the rest.
+
+Numbers are in the unit style of the run, as everything in a LAMMPS input script (a frequency is 1/time: THz for
+``metal``). Validation is pydantic's; every refusal becomes one sentence that names the key, the value and what is
+allowed.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import yaml
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator, model_validator
+
+from .errors import ConfigError
+
+Frame = Literal["barycentric", "host", "laboratory"]
+Representation = Literal["oxidation", "atomic"]
+Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+
+
+def _as_list(value: Any) -> Any:
+    return value if isinstance(value, (list, tuple)) else [value]
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Species(_Section):
+    """Atoms that are alike: their LAMMPS types and the integer charge they carry."""
+
+    type: Annotated[list[Annotated[int, Field(ge=1)]], BeforeValidator(_as_list)]
+    oxidation: Annotated[float, Field(allow_inf_nan=False)] | None = None
+
+
+class Segments(_Section):
+    """Lengths N, 2N, 4N … (samples) of the segments whose periodograms are averaged."""
+
+    shortest: Annotated[int, Field(ge=16)] = 1024
+    number: Annotated[int, Field(ge=1, le=16)] = 4
+
+    @field_validator("shortest")
+    @classmethod
+    def _even(cls, value: int) -> int:
+        if value % 2:
+            raise ValueError("an even number of samples is needed")
+        return value
+
+
+class Displacements(_Section):
+    """Mean square displacements: ``lags`` linear lags a level, an origin every ``every`` samples, coarser levels
+    that take every ``stride``-th sample, and the frames positions are measured in."""
+
+    lags: Annotated[int, Field(ge=2)] = 256
+    every: Annotated[int, Field(ge=1)] = 4
+    levels: Annotated[int, Field(ge=1, le=6)] = 3
+    stride: Annotated[int, Field(ge=2)] = 16
+    frames: Annotated[list[Frame], BeforeValidator(_as_list), Field(min_length=1)] = ["barycentric"]
+    window: tuple[Annotated[float, Field(ge=0)], Positive] | None = None
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Displacements:
+        if self.lags % self.every:
+            raise ValueError(f"lags ({self.lags}) must be a multiple of every ({self.every})")
+        if self.window is not None and self.window[0] >= self.window[1]:
+            raise ValueError("the window must be [begin, end] with begin < end")
+        return self
+
+
+class Cepstral(_Section):
+    """Cepstral analysis: effective Nyquist frequency f* and number of coefficients P*; chosen from the data if absent."""
+
+    cutoff: Positive | None = None
+    order: Annotated[int, Field(ge=1)] | None = None
+
+
+class Einstein(_Section):
+    """Einstein-Helfand: fit window [begin, end] in time units; chosen by the rule of ``estimate.einstein`` if absent."""
+
+    window: tuple[Annotated[float, Field(ge=0)], Positive] | None = None
+
+
+class Trajectory(_Section):
+    """What a trajectory file does not say by itself (``lammps-topo analyze`` only)."""
+
+    units: str | None = None
+    timestep: Positive | None = None
+    masses: dict[str, Positive] = {}
+    degrees_of_freedom: Positive | None = None
+
+
+class Config(_Section):
+    """The whole configuration, validated; see the README for every key."""
+
+    output: str | None = None
+    species: dict[str, Species] | None = None
+    representations: Annotated[list[Representation], BeforeValidator(_as_list)] | None = None
+    frame: Frame = "barycentric"
+    host: Annotated[list[str], BeforeValidator(_as_list)] | None = None
+    block: Annotated[int, Field(ge=1, le=65536)] | None = None
+    series: bool = True
+    segments: Segments = Segments()
+    msd: Displacements = Displacements()
+    cepstral: Cepstral = Cepstral()
+    einstein: Einstein = Einstein()
+    temperature: Positive | None = None
+    volume: Positive | None = None
+    checkpoint: Annotated[float, Field(ge=0)] = 10.0
+    thermo: Annotated[list[str], BeforeValidator(_as_list)] | None = None
+    trajectory: Trajectory = Trajectory()
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Config:
+        types: dict[int, str] = {}
+        for name, species in (self.species or {}).items():
+            for number in species.type:
+                if number in types:
+                    raise ValueError(f"type {number} belongs to both species '{types[number]}' and '{name}'")
+                types[number] = name
+        for name in self.host or []:
+            if self.species is not None and name not in self.species:
+                raise ValueError(f"host '{name}' is not a species (there are: {', '.join(self.species)})")
+        if self.host is None and (self.frame == "host" or "host" in self.msd.frames):
+            raise ValueError("the frame 'host' needs the key 'host' with the species of the host lattice")
+        if self.representations is not None and "oxidation" in self.representations:
+            missing = [name for name, species in (self.species or {}).items() if species.oxidation is None]
+            if missing or not self.species:
+                what = f"species '{missing[0]}' has none" if missing else "no species is given"
+                raise ValueError(f"the representation 'oxidation' needs a charge 'oxidation' for every species; {what}")
+        return self
+
+
+def load_config(path: str | Path | None = None, overrides: Mapping[str, Any] | None = None) -> Config:
+    """Read ``path`` (YAML, optional) and put ``overrides`` (dotted key → value) on top of it.
+
+    Raises
+    ------
+    ConfigError
+        One sentence: file, key, value, what is allowed.
+    """
+    text = None if path is None else read_text(path)
+    return parse_config(text, overrides, source=str(path))
+
+
+def read_text(path: str | Path) -> str:
+    try:
+        return Path(path).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "not UTF-8 text"
+        raise ConfigError(f"the configuration file '{path}' cannot be read: {reason}") from None
+
+
+def parse_config(text: str | None, overrides: Mapping[str, Any] | None = None, *, source: str = "configuration") -> Config:
+    """Validate YAML ``text`` with ``overrides``; raises ConfigError as :func:`load_config`."""
+    data: Any = {}
+    if text is not None:
+        try:
+            data = yaml.safe_load(text)
+        except yaml.YAMLError as error:
+            mark = getattr(error, "problem_mark", None)
+            where = f" at line {mark.line + 1}" if mark is not None else ""
+            raise ConfigError(f"{source} is not valid YAML{where}: {getattr(error, 'problem', error)}") from None
+        except (RecursionError, ValueError) as error:
+            raise ConfigError(f"{source} is not valid YAML: {type(error).__name__} {error}") from None
+        if data is None:
+            data = {}
+        if not isinstance(data, dict):
+            raise ConfigError(f"{source} must hold 'key: value' lines, not a {type(data).__name__}")
+    for key, value in (overrides or {}).items():
+        data = _override(data, key, value)
+    try:
+        return Config.model_validate(data)
+    except ValidationError as error:
+        raise ConfigError(_sentence(error, source if text is not None else "the fix line")) from None
+
+
+def words_to_overrides(words: Sequence[str]) -> dict[str, Any]:
+    """``keyword value`` pairs of a ``fix`` line as overrides; values are YAML scalars or flow lists."""
+    if len(words) % 2:
+        raise ConfigError(f"keyword '{words[-1]}' has no value (keywords come in pairs: keyword value)")
+    overrides = {}
+    for key, word in zip(words[::2], words[1::2], strict=True):
+        try:
+            overrides[key] = yaml.safe_load(word)
+        except yaml.YAMLError:
+            raise ConfigError(f"the value '{word}' of keyword '{key}' is not valid YAML") from None
+    return overrides
+
+
+def _override(data: dict[str, Any], key: str, value: Any) -> dict[str, Any]:
+    head, _, rest = key.partition(".")
+    inner = data.get(head)
+    if rest:
+        value = _override(inner if isinstance(inner, dict) else {}, rest, value)
+    return {**data, head: value}
+
+
+def _sentence(error: ValidationError, source: str) -> str:
+    """The first problem that pydantic found, as one sentence."""
+    problem = error.errors()[0]
+    path = [str(part) for part in problem["loc"]]
+    key = ".".join(path)
+    if problem["type"] == "extra_forbidden":
+        allowed = _allowed_keys(path[:-1])
+        near = difflib.get_close_matches(path[-1], allowed, n=1)
+        hint = f"; did you mean '{near[0]}'?" if near else ""
+        return f"{source}: unknown key '{key}'{hint} (allowed: {', '.join(allowed)})"
+    reason = problem["msg"].removeprefix("Value error, ")
+    reason = reason[:1].lower() + reason[1:]
+    if not key:
+        return f"{source}: {reason}"
+    value = problem.get("input")
+    shown = "" if isinstance(value, dict) else f" has the value {value!r}, but"
+    return f"{source}: key '{key}'{shown}: {reason}".replace("but:", "but")
+
+
+def _allowed_keys(path: Sequence[str]) -> list[str]:
+    model: type[BaseModel] = Config
+    for part in path:
+        field = model.model_fields.get(part)
+        if field is None:  # a species name
+            model = Species
+        elif isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
+            model = field.annotation
+    return list(model.model_fields)

@@ -1,0 +1,1 @@
+"""The doors: each delivers samples of a run (or of a trajectory) to a measurement."""

@@ -1,0 +1,206 @@
+"""The Python side of ``fix ID group topo``: fills in the callbacks of the C++ shim and hands its blocks on.
+
+``topo_link.h`` is the contract; :class:`Link` mirrors it field by field.
+"""
+
+from __future__ import annotations
+
+import atexit
+import ctypes
+import traceback
+from collections.abc import Callable
+from ctypes import c_char, c_char_p, c_double, c_int32, c_int64
+from typing import Any
+
+import numpy as np
+
+from ..config import parse_config, read_text, words_to_overrides
+from ..errors import ConfigError, TopoError
+from ..measurement import Host, Measurement
+from ..stream.block import SUMS, Packed
+from ..stream.communicator import Communicator, communicator
+
+LINK_VERSION = 1
+_MESSAGE = 4096
+
+
+class Link(ctypes.Structure):
+    """``struct TopoLink``."""
+
+
+Callback = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.POINTER(Link))
+_CALLBACKS = ("create", "setup", "take", "vector_update", "finish", "close")
+Link._fields_ = [
+    ("version", c_int32),
+    ("ranks", c_int32), ("rank", c_int32), ("mpi_comm", c_int32),
+    ("ntypes", c_int32), ("has_charge", c_int32), ("words", c_int32),
+    ("word", ctypes.POINTER(c_char_p)),
+    ("id", c_char_p), ("group", c_char_p), ("units", c_char_p), ("lammps", c_char_p), ("input", c_char_p),
+    ("every", c_int64), ("timestep", c_double),
+    ("want_velocity", c_int32), ("want_charge", c_int32), ("vector_length", c_int32), ("block", c_int64),
+    ("atoms", c_int64), ("tag", ctypes.POINTER(c_int64)), ("type", ctypes.POINTER(c_int32)),
+    ("mass", ctypes.POINTER(c_double)), ("total_mass", c_double), ("degrees_of_freedom", c_double),
+    ("restarted", c_int32),
+    ("samples", c_int64), ("rows", c_int64), ("width", c_int64),
+    ("step", ctypes.POINTER(c_int64)), ("count", ctypes.POINTER(c_int64)),
+    ("row", ctypes.POINTER(c_double)), ("sums", ctypes.POINTER(c_double)), ("volume", ctypes.POINTER(c_double)),
+    ("vector", ctypes.POINTER(c_double)), ("bytes", c_double),
+    ("message", c_char * _MESSAGE), ("notice", c_char * _MESSAGE),
+    *((name, Callback) for name in _CALLBACKS),
+]  # fmt: skip
+
+_alive: dict[int, NativeHost] = {}
+
+
+class NativeHost:
+    """One ``fix topo``: its link and its measurement."""
+
+    def __init__(self, link: Link) -> None:
+        self._link = link
+        self._comm: Communicator | None = None
+        self._measurement: Measurement | None = None
+        # ctypes keeps no reference to callbacks stored in a structure
+        self.callbacks = {name: Callback(self._safe(getattr(self, name))) for name in _CALLBACKS}
+        for name, function in self.callbacks.items():
+            setattr(link, name, function)
+
+    @property
+    def measurement(self) -> Measurement:
+        assert self._measurement is not None
+        return self._measurement
+
+    def create(self) -> None:
+        link = self._link
+        self._comm = communicator(link.mpi_comm, link.ranks)
+        words = [link.word[i].decode(errors="replace") for i in range(link.words)]
+        path = words.pop(0) if len(words) % 2 else None
+        problem, text = None, None
+        if self._comm.rank == 0 and path is not None:
+            try:
+                text = read_text(path)
+            except ConfigError as error:
+                hint = "" if "." in path else f" (keyword '{path}' without a value?)"
+                problem = f"{error}{hint}"
+        problem, text = self._comm.share((problem, text))
+        if problem:
+            raise ConfigError(problem)
+        config = parse_config(text, words_to_overrides(words), source=str(path))
+        self._measurement = Measurement(
+            config,
+            Host(
+                units=link.units.decode(),
+                timestep=link.timestep,
+                every=link.every,
+                types=_copy(link.type, link.atoms, np.int64),
+                has_charge=bool(link.has_charge),
+                has_velocity=True,
+                name=path.rsplit("/", 1)[-1].removesuffix(".yaml").removesuffix(".yml") if path else link.id.decode(),
+                provenance={
+                    "door": "fix topo",
+                    "lammps": link.lammps.decode(),
+                    "fix": f"fix {link.id.decode()} {link.group.decode()} topo {link.every} {' '.join(words)}".strip(),
+                    "configuration_file": path,
+                },
+            ),
+            self._comm,
+        )
+        link.want_velocity = 1
+        link.want_charge = link.has_charge
+        link.vector_length = len(self._measurement.thermo)
+
+    def setup(self) -> None:
+        link = self._link
+        link.block = self.measurement.begin(
+            _copy(link.tag, link.atoms, np.int64),
+            _copy(link.type, link.atoms, np.int64),
+            total_mass=link.total_mass,
+            degrees_of_freedom=link.degrees_of_freedom,
+        )
+
+    def take(self) -> None:
+        self.measurement.take(self._packed())
+
+    def vector_update(self) -> None:
+        values = self.measurement.vector()
+        ctypes.memmove(self._link.vector, values.ctypes.data, values.nbytes)
+
+    def finish(self) -> None:
+        self.measurement.finish(self._packed())
+
+    def close(self) -> None:
+        _alive.pop(ctypes.addressof(self._link), None)
+
+    def _packed(self) -> Packed:
+        """The block, without copying: the shim's memory stays as it is during the call."""
+        link = self._link
+        if not link.samples:
+            empty = np.zeros(0, dtype=np.int64)
+            return Packed(empty, empty, np.zeros((0, link.width)), np.zeros((0, len(SUMS))), np.zeros(0))
+        return Packed(
+            steps=_copy(link.step, link.samples, np.int64),
+            counts=_copy(link.count, link.samples, np.int64),
+            rows=_view(link.row, (link.rows, link.width)),
+            sums=_view(link.sums, (link.samples, len(SUMS))),
+            volumes=_view(link.volume, (link.samples,)).copy(),
+        )
+
+    def _safe(self, method: Callable[[], None]) -> Callable[[Any], int]:
+        def callback(_: Any) -> int:
+            link, notices = self._link, ""
+            try:
+                method()
+                status = 0
+            except TopoError as error:
+                link.message = str(error).encode()[: _MESSAGE - 1]
+                status = 1
+            except Exception:  # a bug: still a message and an orderly end
+                link.message = traceback.format_exc().encode()[-_MESSAGE + 1 :]
+                status = 1
+            if self._measurement is not None:
+                notices = "\n".join(self._measurement.notices)
+                self._measurement.notices.clear()
+                link.bytes = self._measurement.nbytes
+            link.notice = notices.encode()[: _MESSAGE - 1]
+            return status
+
+        return callback
+
+
+def connect(address: int) -> None:
+    """Called by the shim with the address of its link."""
+    link = Link.from_address(address)
+    if link.version != LINK_VERSION:
+        raise ConfigError(
+            f"the shim speaks version {link.version} of its interface, this lammps_topo version {LINK_VERSION}; "
+            "run 'lammps-topo build-plugin' again"
+        )
+    _alive[address] = NativeHost(link)
+
+
+def host_of(address: int) -> NativeHost:
+    """The host that belongs to the link at ``address``."""
+    return _alive[address]
+
+
+@atexit.register
+def _leave() -> None:
+    """The interpreter ends: save what a lone rank still holds, and take the callbacks away from the shim."""
+    for host in list(_alive.values()):
+        link = host._link
+        if link.ranks == 1 and link.samples and host._measurement is not None:
+            link.finish(ctypes.byref(link))
+        for name in _CALLBACKS:
+            setattr(link, name, Callback())
+    _alive.clear()
+
+
+def _view(pointer: Any, shape: tuple[int, ...]) -> np.ndarray[Any, np.dtype[np.float64]]:
+    if 0 in shape:
+        return np.zeros(shape)
+    return np.ctypeslib.as_array(pointer, shape=shape)
+
+
+def _copy(pointer: Any, length: int, kind: type) -> np.ndarray[Any, Any]:
+    if not length:
+        return np.zeros(0, dtype=kind)
+    return np.ctypeslib.as_array(pointer, shape=(length,)).astype(kind)

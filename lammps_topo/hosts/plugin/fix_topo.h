@@ -1,0 +1,53 @@
+// fix ID group topo N [config.yaml] [keyword value ...]
+// Packs tag, unwrapped position, velocity and charge of the group's atoms every N steps; Python sees whole blocks.
+
+#ifndef LMP_FIX_TOPO_H
+#define LMP_FIX_TOPO_H
+
+#include "fix.h"
+#include "topo_link.h"
+
+#include <string>
+#include <vector>
+
+namespace LAMMPS_NS {
+
+class FixTopo : public Fix {
+ public:
+  FixTopo(class LAMMPS *, int, char **);
+  ~FixTopo() override;
+  int setmask() override;
+  void init() override;
+  void setup(int) override;
+  void end_of_step() override;
+  void post_run() override;
+  void write_restart(FILE *) override;
+  void restart(char *) override;
+  double compute_vector(int) override;
+  double memory_usage() override;
+
+  // write what is measured when MPI ends without post_run (error in another part of LAMMPS)
+  void rescue();
+
+ private:
+  TopoLink link;
+  std::vector<const char *> words;
+  bigint last_sample;
+  bigint vector_step;
+  bool ready, failed;
+
+  // the block that is being filled
+  std::vector<int64_t> steps, counts;
+  std::vector<double> rows, sums, volumes;
+  std::vector<double> values;    // of the global vector
+
+  void call(int (*)(TopoLink *));
+  void sample();
+  void deliver(int (*)(TopoLink *));
+  void prepare();
+  void watch_mpi_finalize();
+};
+
+}    // namespace LAMMPS_NS
+
+#endif

@@ -1,0 +1,62 @@
+// The contract between the fix (C++) and lammps_topo.hosts.native (Python, ctypes): one plain C struct for each fix.
+// Any change here is a change of TOPO_LINK_VERSION and of the ctypes mirror.
+
+#ifndef TOPO_LINK_H
+#define TOPO_LINK_H
+
+#include <cstdint>
+
+#define TOPO_LINK_VERSION 1
+#define TOPO_MESSAGE_LENGTH 4096
+
+extern "C" {
+
+struct TopoLink {
+  int32_t version;    // TOPO_LINK_VERSION
+
+  // what the fix line and LAMMPS say, set by the fix before create()
+  int32_t ranks, rank;
+  int32_t mpi_comm;    // Fortran handle of LAMMPS's communicator
+  int32_t ntypes, has_charge;
+  int32_t words;    // of the fix line behind N
+  const char **word;
+  const char *id, *group, *units, *lammps, *input;
+  int64_t every;
+  double timestep;
+
+  // what the measurement wants, set by create()
+  int32_t want_velocity, want_charge;
+  int32_t vector_length;
+  int64_t block;    // samples in a block, set by setup()
+
+  // the group's atoms on this rank, set by the fix before setup()
+  int64_t atoms;
+  const int64_t *tag;
+  const int32_t *type;
+  const double *mass;
+  double total_mass;    // of all atoms of the system on this rank
+  double degrees_of_freedom;    // as compute temp counts them
+  int32_t restarted;    // 1 if this fix was found in a restart file
+
+  // a block of samples, set by the fix before block() and finish()
+  int64_t samples, rows, width;
+  const int64_t *step, *count;
+  const double *row, *sums, *volume;
+
+  // results
+  double *vector;    // vector_length numbers for thermo output, filled by vector_update()
+  double bytes;      // memory held by the measurement on this rank
+  char message[TOPO_MESSAGE_LENGTH];    // why a call returned non-zero: the same text on every rank
+  char notice[TOPO_MESSAGE_LENGTH];     // lines for the log, printed by rank 0
+
+  // set by connect(); all are collective and return 0 or, with a message, 1
+  int (*create)(TopoLink *);
+  int (*setup)(TopoLink *);
+  int (*take)(TopoLink *);
+  int (*vector_update)(TopoLink *);
+  int (*finish)(TopoLink *);
+  int (*close)(TopoLink *);
+};
+}
+
+#endif

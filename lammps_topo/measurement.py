@@ -1,0 +1,422 @@
+"""A measurement: takes packed samples from any host, feeds the accumulators, and writes the results file.
+
+The only object that hosts talk to. Every method is collective; an error is raised on all ranks with the same words.
+"""
+
+from __future__ import annotations
+
+import time
+import traceback
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from . import __version__
+from .accumulate.displacement import Displacements
+from .accumulate.flux import FluxFrame, Series, basis_names, representation_weights
+from .accumulate.periodogram import SegmentPeriodograms
+from .accumulate.thermal import ThermalAverage
+from .config import Config
+from .errors import ConfigError, FileError, StreamError, TopoError
+from .estimate.running import RUNNING_QUANTITIES, running_values
+from .estimate.summary import estimate
+from .record import DisplacementRecord, PeriodogramRecord, Record, SeriesRecord
+from .store import check_writable, keep_existing, write_results
+from .stream.assembly import Assembly
+from .stream.block import Array, Block, Integers, Packed
+from .stream.communicator import Communicator, agree
+from .stream.ownership import Ownership
+from .units import unit_style
+
+_BLOCK_BYTES = 8 << 20
+_BLOCK_RANGE = (16, 256)
+
+
+@dataclass(frozen=True)
+class Host:
+    """What a host knows of its run before the first sample.
+
+    Attributes
+    ----------
+    units, timestep, every : of the run; every is 1 where samples are frames of a file
+    types : LAMMPS types of this rank's atoms of the group
+    has_charge, has_velocity : whether atoms have them
+    name : what names the results file when the configuration does not
+    provenance : said in the results file: LAMMPS version, input script, door, …
+    labels : names of types, where the run has them
+    """
+
+    units: str
+    timestep: float
+    every: int
+    types: Integers
+    has_charge: bool
+    has_velocity: bool
+    name: str
+    provenance: dict[str, Any] = field(default_factory=dict)
+    labels: dict[int, str] = field(default_factory=dict)
+
+
+class Measurement:
+    """Everything between the samples of a run and its results file.
+
+    Parameters
+    ----------
+    config : validated configuration
+    host : what is known of the run
+    comm : the ranks
+
+    Raises
+    ------
+    ConfigError
+        A species or charge that the run does not have; a results file that cannot be written.
+    """
+
+    def __init__(self, config: Config, host: Host, comm: Communicator) -> None:
+        self.config = config
+        self.host = host
+        self.comm = comm
+        self.units = unit_style(host.units)
+        self.notices: list[str] = []
+        self._species, self._species_of_type = self._find_species()
+        self._oxidation = self._find_oxidation()
+        self.representations = self._find_representations()
+        self._host_species = [self._species.index(name) for name in self._checked_host()]
+        self.has_charge = host.has_charge
+        self.has_velocity = host.has_velocity
+        self.thermo = self._find_thermo()
+        self.path = Path(config.output or f"{host.name}.topo.h5")
+        problem = check_writable(self.path) if comm.rank == 0 else None
+        if problem := comm.share(problem):
+            raise ConfigError(f"key 'output': {problem}")
+        self._trouble: str | None = None  # of this rank, told to the others at the next block
+        self._samples = 0
+        self._first_step = self._last_step = 0
+        self._written = False
+        self._checkpoint_due = time.monotonic() + 60 * config.checkpoint
+        self._assembly: Assembly | None = None
+
+    # ---- before the first sample ------------------------------------------------------------------------------------
+
+    def begin(self, tags: Integers, types: Integers, *, total_mass: float, degrees_of_freedom: float) -> int:
+        """Take ownership of the group's atoms; returns the number of samples that make a block.
+
+        Parameters
+        ----------
+        tags, types : of this rank's atoms of the group
+        total_mass : of all atoms of the system on this rank
+        degrees_of_freedom : of the system, as LAMMPS counts them for its temperature
+        """
+        config, comm = self.config, self.comm
+        species = np.array([self._species_of_type.get(int(kind), -1) for kind in types], dtype=np.int64)
+        foreign = [f"atoms of type {kind} are in the group, but belong to no species" for kind in types[species < 0][:1]]
+        if problem := agree(comm, foreign[0] if foreign else None):
+            raise ConfigError(f"key 'species': {problem} (there are: {', '.join(self._species)})")
+        ownership = Ownership(comm, tags, species, len(self._species))
+        self._population = ownership.population
+        self._degrees_of_freedom = config.trajectory.degrees_of_freedom or degrees_of_freedom
+        self._assembly = Assembly(
+            comm,
+            ownership,
+            has_velocity=self.has_velocity,
+            has_charge=self.has_charge,
+            mass=float(comm.sum(np.array([total_mass]))[0]),
+            every=self.host.every,
+        )
+        self._interval = self.host.timestep * self.host.every
+        self._accumulators(ownership)
+        if comm.rank == 0 and (kept := keep_existing(self.path)):
+            self.notices.append(f"an earlier {self.path} is kept as {kept}")
+        width = 4 + 3 * self.has_velocity + self.has_charge
+        local = max(comm.collect(len(tags)))
+        fitting = _BLOCK_BYTES // (8 * width * max(local, 1))
+        return config.block or int(np.clip(fitting, *_BLOCK_RANGE))
+
+    def _accumulators(self, ownership: Ownership) -> None:
+        config, population = self.config, ownership.population
+        hosts: dict[str, list[int] | None] = {"barycentric": [], "host": self._host_species, "laboratory": None}
+        self._flux_frame = FluxFrame(population, hosts[config.frame], self._interval)
+        self._msd_frames = {name: FluxFrame(population, hosts[name], self._interval) for name in config.msd.frames}
+        msd = config.msd
+        shape = {"lags": msd.lags, "every": msd.every, "levels": msd.levels, "stride": msd.stride}
+        self._msd = Displacements(ownership.species, population, corrections=len(msd.frames) - 1, **shape)
+        names = basis_names(self._species, self.has_charge)
+        self._flux_names = names
+        self._weights = {
+            name: representation_weights(name, self._species, self._oxidation, self.has_charge)
+            for name in self.representations
+        }
+        self._dipole_groups = [
+            label for name in self.representations for label in (name, *(f"{name}/{s}" for s in self._species))
+        ]
+        self._dipole_weights = np.concatenate(
+            [np.concatenate((rows.sum(axis=0, keepdims=True), rows)) for rows in self._weights.values()]
+            or [np.zeros((0, len(names)))]
+        )
+        self._charge = np.zeros(len(self._species))  # Σ over samples of the species' total charge
+        self._thermal = ThermalAverage()
+        on_root = self.comm.rank == 0
+        self._periodograms = (
+            SegmentPeriodograms(len(names), shortest=config.segments.shortest, number=config.segments.number)
+            if on_root
+            else None
+        )
+        self._series = Series(len(names)) if on_root and config.series else None
+        self._temperatures: list[Array] = []
+        number = len(self._dipole_groups)
+        self._dipole = (
+            Displacements([slice(i, i + 1) for i in range(number)], np.ones(number, dtype=np.int64), **shape)
+            if on_root and number
+            else None
+        )
+
+    # ---- samples ----------------------------------------------------------------------------------------------------
+
+    def take(self, packed: Packed) -> None:
+        """Add consecutive samples."""
+        self._guard(lambda: self._take(packed))
+        if self.config.checkpoint and self.comm.share(time.monotonic() >= self._checkpoint_due):
+            started = time.monotonic()
+            if problem := self._write():
+                self.notices.append(f"WARNING: no checkpoint at step {self._last_step}: {problem}")
+            # never more than a hundredth of the time, however large the state
+            pause = max(60 * self.config.checkpoint, 100 * (time.monotonic() - started))
+            self._checkpoint_due = time.monotonic() + pause
+
+    def finish(self, packed: Packed | None = None) -> None:
+        """End of a run: add the samples of the incomplete block and write the results file."""
+        if packed is not None and len(packed):
+            self._guard(lambda: self._take(packed))
+        if trouble := agree(self.comm, self._trouble):
+            raise StreamError(trouble)
+        if problem := self._write():
+            raise FileError(problem)
+
+    def _take(self, packed: Packed) -> None:
+        assert self._assembly is not None
+        try:
+            block = self._assembly.assemble(packed, self._trouble)
+        except StreamError as error:
+            if error.good:
+                self._take(packed.head(error.good))
+            raise
+        if not self._samples:
+            self._first_step = int(block.steps[0])
+        try:
+            self._accumulate(block)
+        except Exception:  # told to all ranks with the next block: none may leave a collective call alone
+            self._trouble = f"the analysis failed on rank {self.comm.rank}: {traceback.format_exc(limit=-2)}"
+        self._samples += len(block)
+        self._last_step = int(block.steps[-1])
+
+    def _accumulate(self, block: Block) -> None:
+        totals, first = block.totals, block.first
+        fluxes = self._flux_frame.observe(block)
+        motions = [frame.motion(block) for frame in self._msd_frames.values()]
+        corrections = []
+        if self.comm.rank == 0:
+            mean = totals.displacement / self._population[None, :, None] - motions[0][:, None, :]
+            corrections = [(motion - motions[0], mean) for motion in motions[1:]]
+        self._msd.observe(block.displacement, first, motions[0], corrections)
+        if totals.charge is not None:
+            self._charge += totals.charge.sum(axis=0)
+        temperature = self._temperature(totals.kinetic)
+        self._thermal.observe(temperature)
+        if self._periodograms is not None:
+            self._periodograms.observe(fluxes.flux, first)
+        if self._series is not None:
+            self._series.observe(block, fluxes)
+            self._temperatures.append(temperature)
+        if self._dipole is not None:
+            dipoles = np.einsum("gf,bfc->cbg", self._dipole_weights, fluxes.moment)
+            self._dipole.observe(np.ascontiguousarray(dipoles), first)
+
+    def _temperature(self, kinetic: Array) -> Array:
+        if not self.has_velocity or self._degrees_of_freedom <= 0:
+            return np.full(len(kinetic), np.nan)
+        return kinetic * (self.units.kinetic / (self._degrees_of_freedom * self.units.boltzmann))
+
+    def _guard(self, action: Callable[[], None]) -> None:
+        """Run what may raise StreamError; then write what was measured before, and say so."""
+        try:
+            action()
+        except StreamError as error:
+            if not self._samples:
+                raise
+            problem = self._write()
+            saved = f"what was measured until step {self._last_step} is in {self.path}"
+            raise StreamError(f"{error}; {problem or saved}") from None
+
+    # ---- results ----------------------------------------------------------------------------------------------------
+
+    def vector(self) -> Array:
+        """The quantities of the key ``thermo`` as of the last complete block."""
+        values = None
+        record = self._running_record()
+        if record is not None:
+            values = running_values(record, self.config, self.thermo)
+        return np.asarray(self.comm.share(values), dtype=np.float64)
+
+    @property
+    def nbytes(self) -> float:
+        """Memory that the accumulators hold on this rank."""
+        if self._assembly is None:
+            return 0.0
+        parts = (self._msd, self._dipole, self._periodograms, self._series, self._assembly)
+        return float(sum(part.nbytes for part in parts if part is not None))
+
+    def _write(self) -> str | None:
+        """Reduce, estimate and write; returns the problem, the same on all ranks, or None."""
+        record = self.record()
+        problem = None
+        if record is not None:
+            try:
+                write_results(self.path, record, estimate(record, self.config), self.config, self._provenance())
+            except (TopoError, OSError) as error:
+                problem = f"the results file '{self.path}' cannot be written: {error}"
+        self._written = True
+        return self.comm.share(problem)
+
+    def record(self) -> Record | None:
+        """All that is measured, on rank 0; None on the others."""
+        msd = self._reduced(self._msd)
+        return self._record(msd) if self.comm.rank == 0 else None
+
+    def _running_record(self) -> Record | None:
+        """As :meth:`record`, but with the MSD of the whole run in one batch: little to reduce."""
+        msd = self._reduced(self._msd, in_one=True)
+        return self._record(msd, with_series=False) if self.comm.rank == 0 else None
+
+    def _reduced(self, displacements: Displacements, in_one: bool = False) -> tuple[list[Array], list[Array]]:
+        sums, counts = displacements.sums, displacements.counts
+        if in_one:
+            sums = [part.sum(axis=0, keepdims=True) for part in sums]
+            counts = [part.sum(axis=0, keepdims=True) for part in counts]
+        return [self.comm.sum_to_root(part) for part in sums], counts
+
+    def _record(self, msd: tuple[list[Array], list[Array]], with_series: bool = True) -> Record:
+        assert self._periodograms is not None
+        stride, batch = self.config.msd.stride, self._msd.batch
+        dipole, series = None, None
+        if self._dipole is not None:
+            dipole = DisplacementRecord(
+                groups=tuple(self._dipole_groups),
+                frames=(self.config.frame,),
+                sums=tuple(self._dipole.sums),
+                counts=tuple(self._dipole.counts),
+                stride=stride,
+                batch=self._dipole.batch,
+            )
+        if self._series is not None and with_series:
+            self._temperatures = [np.concatenate(self._temperatures or [np.zeros(0)])]
+            series = SeriesRecord(temperature=self._temperatures[0], **self._series.arrays())
+        atoms = np.maximum(self._population, 1)
+        return Record(
+            units=self.host.units,
+            interval=self._interval,
+            every=self.host.every,
+            timestep=self.host.timestep,
+            species=tuple(self._species),
+            population=self._population,
+            mean_charge=self._charge / (max(self._samples, 1) * atoms) if self.has_charge else atoms * np.nan,
+            oxidation=self._oxidation,
+            representations=self.representations,
+            frame=self.config.frame,
+            host=tuple(self.config.host or ()),
+            flux_names=tuple(self._flux_names),
+            samples=self._samples,
+            first_step=self._first_step,
+            last_step=self._last_step,
+            temperature=self._thermal.mean,
+            temperature_error=self._thermal.error,
+            degrees_of_freedom=self._degrees_of_freedom,
+            volume=self._assembly.volume if self._assembly else float("nan"),
+            msd=DisplacementRecord(
+                groups=tuple(self._species),
+                frames=tuple(self.config.msd.frames),
+                sums=tuple(msd[0]),
+                counts=tuple(msd[1]),
+                stride=stride,
+                batch=batch,
+            ),
+            dipole=dipole,
+            periodograms=tuple(
+                PeriodogramRecord(length, segments, sums)
+                for length, segments, sums in zip(
+                    self._periodograms.lengths, self._periodograms.segments, self._periodograms.sums, strict=True
+                )
+                if segments
+            ),
+            series=series,
+        )
+
+    def _provenance(self) -> dict[str, Any]:
+        return {"lammps_topo": __version__, "ranks": self.comm.size, **self.host.provenance}
+
+    # ---- what the configuration means for this run ------------------------------------------------------------------
+
+    def _find_species(self) -> tuple[list[str], dict[int, int]]:
+        present = sorted(set().union(*self.comm.collect({int(kind) for kind in np.unique(self.host.types)})))
+        if self.config.species is None:
+            names = [self.host.labels.get(kind, str(kind)) for kind in present]
+            return names, {kind: index for index, kind in enumerate(present)}
+        names = list(self.config.species)
+        of_type = {kind: names.index(name) for name, species in self.config.species.items() for kind in species.type}
+        for kind in present:
+            if kind not in of_type:
+                raise ConfigError(
+                    f"key 'species': atoms of type {kind} are in the group, but belong to no species "
+                    f"(types of the group: {', '.join(map(str, present))})"
+                )
+        for name, species in self.config.species.items():
+            if not set(species.type) & set(present):
+                raise ConfigError(
+                    f"key 'species.{name}.type': no atom of the group has the type "
+                    f"{' or '.join(map(str, species.type))} (types of the group: {', '.join(map(str, present))})"
+                )
+        return names, of_type
+
+    def _find_oxidation(self) -> dict[str, float]:
+        species = self.config.species or {}
+        return {name: value.oxidation for name, value in species.items() if value.oxidation is not None}
+
+    def _find_representations(self) -> tuple[str, ...]:
+        wanted = self.config.representations
+        if wanted is None:
+            found = []
+            if self._species and len(self._oxidation) == len(self._species):
+                found.append("oxidation")
+            if self.host.has_charge:
+                found.append("atomic")
+            if not found:
+                self.notices.append("no charges (no 'q', no 'oxidation'): no conductivity, only diffusion is measured")
+            return tuple(found)
+        if "atomic" in wanted and not self.host.has_charge:
+            raise ConfigError("key 'representations': 'atomic' needs an atom style with charges (q), which the run lacks")
+        return tuple(dict.fromkeys(wanted))
+
+    def _checked_host(self) -> list[str]:
+        for name in self.config.host or []:
+            if name not in self._species:
+                raise ConfigError(f"key 'host': '{name}' is not a species (there are: {', '.join(self._species)})")
+        return list(self.config.host or [])
+
+    def _find_thermo(self) -> tuple[str, ...]:
+        allowed = [
+            name
+            for quantity, kind in RUNNING_QUANTITIES.items()
+            for name in (
+                [f"{quantity}:{of}" for of in (self.representations if kind == "representation" else self._species)]
+                if kind
+                else [quantity]
+            )
+        ]
+        if self.config.thermo is None:
+            return tuple(name for name in allowed if name.startswith(("conductivity", "diffusion")))
+        for name in self.config.thermo:
+            if name not in allowed:
+                raise ConfigError(f"key 'thermo': '{name}' is not known (allowed: {', '.join(allowed)})")
+        return tuple(self.config.thermo)

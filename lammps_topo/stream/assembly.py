@@ -1,0 +1,209 @@
+"""Packed samples in, blocks out: redistribution by tag, and the sums over all atoms that the fluxes are made of."""
+
+from __future__ import annotations
+
+from typing import NoReturn
+
+import numpy as np
+
+from ..errors import StreamError
+from .block import SUMS, Array, Block, Packed, Totals
+from .communicator import Communicator, agree
+from .ownership import Misfit, Ownership
+
+#: A volume that differs by more than this (relative) is a changed box, not rounding.
+_VOLUME_TOLERANCE = 1e-9
+
+
+class Assembly:
+    """Turns packed samples into blocks; collective, and every error is raised on all ranks with the same words.
+
+    Parameters
+    ----------
+    has_velocity, has_charge : which columns follow tag and position in the packed rows
+    mass : of the whole system, not only of the group
+    every : timesteps between samples
+    """
+
+    def __init__(
+        self,
+        comm: Communicator,
+        ownership: Ownership,
+        *,
+        has_velocity: bool,
+        has_charge: bool,
+        mass: float,
+        every: int,
+    ) -> None:
+        self._comm = comm
+        self._ownership = ownership
+        self._has_velocity = has_velocity
+        self._has_charge = has_charge
+        self._mass = mass
+        self._every = every
+        self._last_step: int | None = None
+        self._index = 0
+        self._volume: float | None = None
+        own = len(ownership)
+        self._reference: Array = np.zeros((3, own))
+        self._centre: Array = np.zeros(3)
+        self._before: Array = np.zeros((3, own))  # displacement at the last sample
+        self._charge_before: Array = np.zeros(own)
+
+    @property
+    def nbytes(self) -> int:
+        return int(self._reference.nbytes + self._before.nbytes + self._charge_before.nbytes + self._ownership.nbytes)
+
+    def restart_stretch(self) -> None:
+        """The next block begins a new stretch, whatever its step."""
+        self._last_step = None
+
+    @property
+    def volume(self) -> float:
+        """Volume of the box; NaN before the first sample."""
+        return float("nan") if self._volume is None else self._volume
+
+    def assemble(self, packed: Packed, trouble: str | None = None) -> Block:
+        """The block of these samples; ``trouble`` of this rank is raised on all.
+
+        Raises
+        ------
+        StreamError
+            An atom of the group is lost or new, a number is not finite, or the volume changed.
+        """
+        self._check_volume(packed)
+        fields, misfit = self._ownership.redistribute(packed.rows, packed.counts)
+        steps = packed.steps
+        begins = self._last_step is None or steps[0] != self._last_step + self._every
+        if begins:
+            self._index = 0
+            self._reference = fields[:3, 0].copy()
+            self._before = np.zeros_like(self._reference)
+        displacement = fields[:3]
+        displacement -= self._reference[:, None, :]
+        velocity = fields[3:6] if self._has_velocity else None
+        charge = fields[-1] if self._has_charge else None
+        if charge is not None and begins:
+            self._charge_before = charge[0].copy()
+        if misfit is not None:
+            fields[...] = 0.0
+        failed = trouble is not None or misfit is not None
+        totals = self._totals(packed, displacement, velocity, charge, failed)
+        if totals is None:
+            self._raise(packed, trouble, misfit)
+        if begins:
+            self._centre = totals.centre[0].copy()
+        totals.centre[:] -= self._centre
+        self._check_finite(packed, fields, totals)
+        block = Block(
+            steps=steps,
+            first=self._index,
+            displacement=displacement,
+            velocity=velocity,
+            charge=charge,
+            species=self._ownership.species,
+            totals=totals,
+        )
+        self._before = displacement[:, -1].copy()
+        if charge is not None:
+            self._charge_before = charge[-1].copy()
+        self._index += len(packed)
+        self._last_step = int(steps[-1])
+        return block
+
+    def _totals(
+        self, packed: Packed, displacement: Array, velocity: Array | None, charge: Array | None, failed: bool
+    ) -> Totals | None:
+        number, species = len(packed), self._ownership.species
+        parts: list[Array] = [np.full((number, 1), float(failed)), packed.sums, _by_species(displacement, species)]
+        if velocity is not None:
+            parts.append(_by_species(velocity, species))
+        if charge is not None:
+            parts.append(np.stack([charge[:, atoms].sum(axis=1) for atoms in species], axis=1))
+            parts.append(self._dipole_step(displacement, charge))
+            if velocity is not None:
+                parts.append(_by_species(velocity, species, charge))
+        widths = np.cumsum([part.shape[1] for part in parts])
+        summed = iter(np.split(self._comm.sum(np.concatenate(parts, axis=1)), widths[:-1], axis=1))
+        if next(summed).any():
+            return None
+        sums = dict(zip(SUMS, next(summed).T, strict=True))
+        shape = (number, len(species), 3)
+        moved = next(summed).reshape(shape)
+        flow = next(summed).reshape(shape) if velocity is not None else None
+        total_charge = next(summed) if charge is not None else None
+        dipole = next(summed).reshape(shape) if charge is not None else None
+        current = next(summed).reshape(shape) if charge is not None and velocity is not None else None
+        centre = np.stack([sums[f"moment_{axis}"] for axis in "xyz"], axis=1) / self._mass
+        drift = np.stack([sums[f"momentum_{axis}"] for axis in "xyz"], axis=1) / self._mass
+        return Totals(
+            displacement=moved,
+            velocity=flow,
+            current=current,
+            dipole_step=dipole,
+            charge=total_charge,
+            centre=centre,
+            centre_velocity=drift if velocity is not None else None,
+            kinetic=sums["kinetic"],
+        )
+
+    def _dipole_step(self, displacement: Array, charge: Array) -> Array:
+        """Σ ½(q_k-1 + q_k)(r_k − r_k-1) by species, (B, 3 S): physics.md §2, second order in the sampling interval."""
+        moved = np.concatenate((self._before[:, None], displacement), axis=1)
+        if (charge == self._charge_before).all():  # constant charges: the sum telescopes, without rounding
+            held = np.broadcast_to(self._charge_before, moved.shape[1:])
+            return np.diff(_by_species(moved, self._ownership.species, held), axis=0)
+        charges = np.concatenate((self._charge_before[None], charge), axis=0)
+        return _by_species(np.diff(moved, axis=1), self._ownership.species, 0.5 * (charges[1:] + charges[:-1]))
+
+    def _raise(self, packed: Packed, trouble: str | None, misfit: Misfit | None) -> NoReturn:
+        """Agree on the first problem of all ranks, and raise it."""
+        if problem := agree(self._comm, trouble):
+            raise StreamError(problem)
+        found = [other for other in self._comm.collect(misfit) if other is not None]
+        first = min(found, key=lambda other: int(other.sample))
+        raise StreamError(
+            f"{first.text} at step {packed.steps[first.sample]}; the group must keep its atoms", good=first.sample
+        )
+
+    def _check_finite(self, packed: Packed, fields: Array, totals: Totals) -> None:
+        arrays = (totals.displacement, totals.velocity, totals.current, totals.charge, totals.centre)
+        finite = np.ones(len(packed), dtype=bool)
+        for array in arrays:
+            if array is not None:
+                finite &= np.isfinite(array.reshape(len(packed), -1)).all(axis=1)
+        if finite.all():
+            return
+        good = int(np.argmin(finite))
+        own = np.flatnonzero(~np.isfinite(fields[:, good]).all(axis=0))
+        where = f"atom {self._ownership.tags[own[0]]}" if len(own) else None
+        culprit = agree(self._comm, where) or "an atom outside the group"
+        raise StreamError(
+            f"{culprit} has a position, velocity or charge that is not a finite number at step {packed.steps[good]}",
+            good=good,
+        )
+
+    def _check_volume(self, packed: Packed) -> None:
+        """The box is the same on all ranks: no need to agree."""
+        if self._volume is None:
+            self._volume = float(packed.volumes[0])
+        changed = np.flatnonzero(~(np.abs(packed.volumes / self._volume - 1) <= _VOLUME_TOLERANCE))
+        if len(changed):
+            step, volume = packed.steps[changed[0]], packed.volumes[changed[0]]
+            raise StreamError(
+                f"the box changed its volume from {self._volume:g} to {volume:g} by step {step}; equilibrate at "
+                "constant pressure first and measure at constant volume",
+                good=int(changed[0]),
+            )
+
+
+def _by_species(vectors: Array, species: tuple[slice, ...], weights: Array | None = None) -> Array:
+    """Sums of ``vectors`` (3, B, n), times ``weights`` (B, n), over the atoms of each species: (B, 3 S)."""
+    sums = [
+        vectors[:, :, atoms].sum(axis=2)
+        if weights is None
+        else np.einsum("cbn,bn->cb", vectors[:, :, atoms], weights[:, atoms])
+        for atoms in species
+    ]
+    return np.concatenate(sums, axis=0).T
+
