@@ -1,4 +1,4 @@
-"""The configuration: one YAML file, ``keyword value`` words of the ``fix`` line on top of it, and defaults for the rest.
+"""The configuration: a YAML file, ``keyword value`` words of the ``fix`` line on top of it, defaults for the rest.
 
 Numbers are in the unit style of the run, as everything in a LAMMPS input script (a frequency is 1/time: THz for
 ``metal``). Validation is pydantic's; every refusal becomes one sentence that names the key, the value and what is
@@ -31,9 +31,9 @@ class _Section(BaseModel):
 
 
 class Species(_Section):
-    """Atoms that are alike: their LAMMPS types and the integer charge they carry."""
+    """Atoms that are alike: their LAMMPS types (or element symbols, in a trajectory), and the charge they carry."""
 
-    type: Annotated[list[Annotated[int, Field(ge=1)]], BeforeValidator(_as_list)]
+    type: Annotated[list[Annotated[int, Field(ge=1)] | str], BeforeValidator(_as_list), Field(min_length=1)]
     oxidation: Annotated[float, Field(allow_inf_nan=False)] | None = None
 
 
@@ -72,14 +72,14 @@ class Displacements(_Section):
 
 
 class Cepstral(_Section):
-    """Cepstral analysis: effective Nyquist frequency f* and number of coefficients P*; chosen from the data if absent."""
+    """Cepstral analysis: effective Nyquist frequency f* and number of coefficients P*; from the data if absent."""
 
     cutoff: Positive | None = None
     order: Annotated[int, Field(ge=1)] | None = None
 
 
 class Einstein(_Section):
-    """Einstein-Helfand: fit window [begin, end] in time units; chosen by the rule of ``estimate.einstein`` if absent."""
+    """Einstein-Helfand: fit window [begin, end] in time units; by the rule of ``estimate.einstein`` if absent."""
 
     window: tuple[Annotated[float, Field(ge=0)], Positive] | None = None
 
@@ -115,7 +115,7 @@ class Config(_Section):
 
     @model_validator(mode="after")
     def _consistent(self) -> Config:
-        types: dict[int, str] = {}
+        types: dict[int | str, str] = {}
         for name, species in (self.species or {}).items():
             for number in species.type:
                 if number in types:
@@ -154,7 +154,9 @@ def read_text(path: str | Path) -> str:
         raise ConfigError(f"the configuration file '{path}' cannot be read: {reason}") from None
 
 
-def parse_config(text: str | None, overrides: Mapping[str, Any] | None = None, *, source: str = "configuration") -> Config:
+def parse_config(
+    text: str | None, overrides: Mapping[str, Any] | None = None, *, source: str = "configuration"
+) -> Config:
     """Validate YAML ``text`` with ``overrides``; raises ConfigError as :func:`load_config`."""
     data: Any = {}
     if text is not None:

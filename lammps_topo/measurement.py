@@ -15,15 +15,16 @@ from typing import Any
 import numpy as np
 
 from . import __version__
+from .accumulate.block_average import BlockAverage
 from .accumulate.displacement import Displacements
-from .accumulate.flux import FluxFrame, Series, basis_names, representation_weights
+from .accumulate.flux import FluxFrame, Series
 from .accumulate.periodogram import SegmentPeriodograms
-from .accumulate.thermal import ThermalAverage
 from .config import Config
 from .errors import ConfigError, FileError, StreamError, TopoError
-from .estimate.running import RUNNING_QUANTITIES, running_values
+from .estimate.running import running_names, running_values
 from .estimate.summary import estimate
 from .record import DisplacementRecord, PeriodogramRecord, Record, SeriesRecord
+from .representation import basis_names, representation_weights
 from .store import check_writable, keep_existing, write_results
 from .stream.assembly import Assembly
 from .stream.block import Array, Block, Integers, Packed
@@ -95,7 +96,6 @@ class Measurement:
         self._trouble: str | None = None  # of this rank, told to the others at the next block
         self._samples = 0
         self._first_step = self._last_step = 0
-        self._written = False
         self._checkpoint_due = time.monotonic() + 60 * config.checkpoint
         self._assembly: Assembly | None = None
 
@@ -112,7 +112,9 @@ class Measurement:
         """
         config, comm = self.config, self.comm
         species = np.array([self._species_of_type.get(int(kind), -1) for kind in types], dtype=np.int64)
-        foreign = [f"atoms of type {kind} are in the group, but belong to no species" for kind in types[species < 0][:1]]
+        foreign = [
+            f"atoms of type {kind} are in the group, but belong to no species" for kind in types[species < 0][:1]
+        ]
         if problem := agree(comm, foreign[0] if foreign else None):
             raise ConfigError(f"key 'species': {problem} (there are: {', '.join(self._species)})")
         ownership = Ownership(comm, tags, species, len(self._species))
@@ -146,7 +148,7 @@ class Measurement:
         names = basis_names(self._species, self.has_charge)
         self._flux_names = names
         self._weights = {
-            name: representation_weights(name, self._species, self._oxidation, self.has_charge)
+            name: representation_weights(name, self._species, self._oxidation, len(names))
             for name in self.representations
         }
         self._dipole_groups = [
@@ -157,7 +159,7 @@ class Measurement:
             or [np.zeros((0, len(names)))]
         )
         self._charge = np.zeros(len(self._species))  # Σ over samples of the species' total charge
-        self._thermal = ThermalAverage()
+        self._thermal = BlockAverage()
         on_root = self.comm.rank == 0
         self._periodograms = (
             SegmentPeriodograms(len(names), shortest=config.segments.shortest, number=config.segments.number)
@@ -277,8 +279,8 @@ class Measurement:
                 write_results(self.path, record, estimate(record, self.config), self.config, self._provenance())
             except (TopoError, OSError) as error:
                 problem = f"the results file '{self.path}' cannot be written: {error}"
-        self._written = True
-        return self.comm.share(problem)
+        shared: str | None = self.comm.share(problem)
+        return shared
 
     def record(self) -> Record | None:
         """All that is measured, on rank 0; None on the others."""
@@ -312,7 +314,8 @@ class Measurement:
             )
         if self._series is not None and with_series:
             self._temperatures = [np.concatenate(self._temperatures or [np.zeros(0)])]
-            series = SeriesRecord(temperature=self._temperatures[0], **self._series.arrays())
+            steps, flux, moment, stretches = self._series.arrays()
+            series = SeriesRecord(steps, flux, moment, self._temperatures[0], stretches)
         atoms = np.maximum(self._population, 1)
         return Record(
             units=self.host.units,
@@ -364,20 +367,30 @@ class Measurement:
             names = [self.host.labels.get(kind, str(kind)) for kind in present]
             return names, {kind: index for index, kind in enumerate(present)}
         names = list(self.config.species)
-        of_type = {kind: names.index(name) for name, species in self.config.species.items() for kind in species.type}
+        numbers = {label: kind for kind, label in self.host.labels.items()}
+        listing = ", ".join(
+            f"{kind} ({self.host.labels[kind]})" if kind in self.host.labels else str(kind) for kind in present
+        )
+        of_type: dict[int, int] = {}
+        for index, (name, species) in enumerate(self.config.species.items()):
+            kinds = {numbers.get(kind, -1) if isinstance(kind, str) else kind for kind in species.type}
+            if not kinds & set(present):
+                raise ConfigError(
+                    f"key 'species.{name}.type': no atom of the group has the type "
+                    f"{' or '.join(map(str, species.type))} (types of the group: {listing})"
+                )
+            of_type.update(dict.fromkeys(kinds, index))
         for kind in present:
             if kind not in of_type:
                 raise ConfigError(
                     f"key 'species': atoms of type {kind} are in the group, but belong to no species "
-                    f"(types of the group: {', '.join(map(str, present))})"
-                )
-        for name, species in self.config.species.items():
-            if not set(species.type) & set(present):
-                raise ConfigError(
-                    f"key 'species.{name}.type': no atom of the group has the type "
-                    f"{' or '.join(map(str, species.type))} (types of the group: {', '.join(map(str, present))})"
+                    f"(species: {', '.join(names)}; types of the group: {listing})"
                 )
         return names, of_type
+
+    def species_of(self, kind: int) -> str:
+        """Name of the species that LAMMPS type ``kind`` belongs to."""
+        return self._species[self._species_of_type[kind]]
 
     def _find_oxidation(self) -> dict[str, float]:
         species = self.config.species or {}
@@ -395,7 +408,9 @@ class Measurement:
                 self.notices.append("no charges (no 'q', no 'oxidation'): no conductivity, only diffusion is measured")
             return tuple(found)
         if "atomic" in wanted and not self.host.has_charge:
-            raise ConfigError("key 'representations': 'atomic' needs an atom style with charges (q), which the run lacks")
+            raise ConfigError(
+                "key 'representations': 'atomic' needs an atom style with charges (q), which the run lacks"
+            )
         return tuple(dict.fromkeys(wanted))
 
     def _checked_host(self) -> list[str]:
@@ -405,17 +420,9 @@ class Measurement:
         return list(self.config.host or [])
 
     def _find_thermo(self) -> tuple[str, ...]:
-        allowed = [
-            name
-            for quantity, kind in RUNNING_QUANTITIES.items()
-            for name in (
-                [f"{quantity}:{of}" for of in (self.representations if kind == "representation" else self._species)]
-                if kind
-                else [quantity]
-            )
-        ]
+        allowed, usual = running_names(self.representations, self._species)
         if self.config.thermo is None:
-            return tuple(name for name in allowed if name.startswith(("conductivity", "diffusion")))
+            return tuple(usual)
         for name in self.config.thermo:
             if name not in allowed:
                 raise ConfigError(f"key 'thermo': '{name}' is not known (allowed: {', '.join(allowed)})")

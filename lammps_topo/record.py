@@ -1,4 +1,4 @@
-"""What a measurement has gathered: plain arrays between the accumulators and the estimators, and in the results file."""
+"""What a measurement has gathered: plain arrays, between accumulators and estimators and in the results file."""
 
 from __future__ import annotations
 

@@ -103,7 +103,9 @@ def read_results(path: str | Path) -> Results:
                 raise FileError(f"'{path}' is not a results file of lammps_topo")
             version = int(file.attrs["format_version"])
             if version > FORMAT_VERSION:
-                raise FileError(f"'{path}' has format version {version}, newer than this lammps_topo reads ({FORMAT_VERSION})")
+                raise FileError(
+                    f"'{path}' has format version {version}, newer than this lammps_topo reads ({FORMAT_VERSION})"
+                )
             if file.attrs["sha256"] != _digest(file):
                 raise FileError(f"'{path}' is damaged: its contents do not match its checksum")
             record = _read_record(file["record"])
@@ -177,7 +179,9 @@ def _read_record(group: h5py.Group) -> Record:
             )
         elif item.name == "series":
             values[item.name] = (
-                SeriesRecord(**{name: data[()] for name, data in group[item.name].items()}) if item.name in group else None
+                SeriesRecord(**{name: data[()] for name, data in group[item.name].items()})
+                if item.name in group
+                else None
             )
         elif item.name in group:
             values[item.name] = group[item.name][()]
@@ -192,7 +196,7 @@ def _read_record(group: h5py.Group) -> Record:
 
 def _read_curve(group: h5py.Group) -> Curve:
     arrays = {name: data[()] for name, data in group.items()}
-    texts = {name: value for name, value in group.attrs.items()}
+    texts = dict(group.attrs.items())
     return Curve(**arrays, **texts)
 
 
@@ -200,17 +204,22 @@ def _digest(file: h5py.File) -> str:
     """SHA-256 over names, shapes, types and contents of everything in the file but the digest itself."""
     digest = hashlib.sha256()
 
+    def add_array(value: Any) -> None:
+        array = np.asarray(value)
+        if array.dtype.kind in "OSU":  # text: the same bytes whatever numpy or h5py make of it
+            text = value.decode() if isinstance(value, bytes) else str(value)
+            digest.update(text.encode())
+        else:
+            digest.update(f"{array.shape}{array.dtype.str}".encode())
+            digest.update(np.ascontiguousarray(array).tobytes())
+
     def add(name: str, item: h5py.Group | h5py.Dataset) -> None:
         digest.update(name.encode())
         for key in sorted(item.attrs):
-            digest.update(f"{key}={item.attrs[key]!r}".encode())
+            digest.update(key.encode())
+            add_array(item.attrs[key])
         if isinstance(item, h5py.Dataset):
-            data = item[()]
-            if isinstance(data, bytes):
-                digest.update(data)
-            else:
-                digest.update(f"{data.shape}{data.dtype.str}".encode())
-                digest.update(np.ascontiguousarray(data).tobytes())
+            add_array(item[()])
 
     file.visititems(add)
     return digest.hexdigest()

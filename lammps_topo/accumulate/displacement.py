@@ -11,7 +11,6 @@ Sums are kept apart by time batch (by the sample of the later frame), from which
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 
@@ -73,7 +72,8 @@ class Displacements:
 
     @property
     def nbytes(self) -> int:
-        return sum(level.nbytes for level in self._levels)
+        total: int = sum(level.nbytes for level in self._levels)
+        return total
 
     @property
     def _used_batches(self) -> int:
@@ -117,10 +117,6 @@ class Displacements:
         for level in self._levels:
             level.merge_batches()
 
-    def statistics(self) -> dict[str, Any]:
-        """Sums and counts by name, for reduction over ranks and for the results file."""
-        return {"sums": self.sums, "counts": self.counts, "batch": self.batch}
-
 
 class _Level:
     """One level: origins in a ring of slots, and the sums they give."""
@@ -147,8 +143,8 @@ class _Level:
         self._norms: Array = np.zeros((3, 0, len(self._groups)))
         self._hosts: Array = np.zeros((0, self.sums.shape[1] - 1, 3))
         self._means: Array = np.zeros((0, self.sums.shape[1] - 1, len(self._groups), 3))
-        self._base: Array | None = None  # type: ignore[assignment]
-        self._rebased = 0
+        self._base: Array = np.zeros((3, self._atoms))
+        self._rebased = -1  # sample at which the base was taken; −1: not yet
 
     def merge_batches(self) -> None:
         half = MAXIMUM_BATCHES // 2
@@ -159,7 +155,7 @@ class _Level:
     def observe(
         self, frames: Array, index: Integers, batches: Integers, corrections: Sequence[tuple[Array, Array]]
     ) -> None:
-        if self._base is None:
+        if self._rebased < 0:
             self._base = frames[:, 0].copy()
             self._rebased = int(index[0])
         elif index[0] - self._rebased >= self._lags:
@@ -233,16 +229,3 @@ class _Level:
         self._norms = self._squares(self._origins)
         self._base = base.copy()
         self._rebased = index
-
-
-def lag_numbers(lags: int, levels: int, stride: int) -> tuple[Integers, list[slice]]:
-    """Lags in samples that the levels give together, and the piece of each level's lags that is used.
-
-    Level 0 gives 1 … lags − 1; level l those of its lags that reach beyond level l − 1.
-    """
-    pieces, numbers = [], []
-    for level in range(levels):
-        first = 1 if level == 0 else -(-lags // stride)
-        pieces.append(slice(first, lags))
-        numbers.append(np.arange(first, lags, dtype=np.int64) * stride**level)
-    return np.concatenate(numbers), pieces

@@ -1,12 +1,12 @@
 """Collective fluxes: the velocity and the charge current of each species, and the displacements that belong to them.
 
 Basis fluxes are ``number`` (Σ v over a species) and, where atoms carry charges, ``atomic`` (Σ q v). Every
-representation of the charge current is a linear combination of them: see :func:`representation_weights`.
+representation of the charge current is a linear combination of them: see :mod:`lammps_topo.representation`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -75,7 +75,9 @@ class FluxFrame:
         """Displacement (B, 3) of the frame of reference since the stretch began."""
         if self._host is None:
             return np.zeros((len(block), 3))
-        return block.totals.centre if not self._host else host_mean(block.totals.displacement, self._population, self._host)
+        if not self._host:
+            return block.totals.centre
+        return host_mean(block.totals.displacement, self._population, self._host)
 
     def _velocities(self, block: Block) -> Array | None:
         totals = block.totals
@@ -96,27 +98,8 @@ class FluxFrame:
 def host_mean(sums: Array, population: Array | Integers, host: Sequence[int]) -> Array:
     """Mean over the atoms of the host species of sums by species (B, S, 3): (B, 3)."""
     chosen = list(host)
-    return sums[:, chosen].sum(axis=1) / population[chosen].sum()
-
-
-def basis_names(species: Sequence[str], has_charge: bool) -> list[str]:
-    """Names of the F basis fluxes, as columns of the series in the results file."""
-    kinds = ("number", "atomic") if has_charge else ("number",)
-    return [f"{kind}/{name}" for kind in kinds for name in species]
-
-
-def representation_weights(
-    representation: str, species: Sequence[str], oxidation: Mapping[str, float], has_charge: bool
-) -> Array:
-    """Rows (S, F): the current of each species in a representation, as combination of the basis fluxes."""
-    number = len(species)
-    weights = np.zeros((number, number * (2 if has_charge else 1)))
-    for s, name in enumerate(species):
-        if representation == "oxidation":
-            weights[s, s] = oxidation[name]
-        else:
-            weights[s, number + s] = 1.0
-    return weights
+    mean: Array = sums[:, chosen].sum(axis=1) / population[chosen].sum()
+    return mean
 
 
 class Series:
@@ -138,19 +121,19 @@ class Series:
         self._moment.append(fluxes.moment)
         self._length += len(block)
 
-    def arrays(self) -> dict[str, Array | Integers]:
-        """steps (T,), flux and moment (T, F, 3), and the sample at which each stretch begins."""
+    def arrays(self) -> tuple[Integers, Array, Array, Integers]:
+        """Steps (T,), flux and moment (T, F, 3), and the sample at which each stretch begins."""
         if len(self._steps) > 1:
             self._steps = [np.concatenate(self._steps)]
             self._flux = [np.concatenate(self._flux)]
             self._moment = [np.concatenate(self._moment)]
         empty = np.zeros((0, self._columns, 3))
-        return {
-            "steps": self._steps[0] if self._steps else np.zeros(0, dtype=np.int64),
-            "flux": self._flux[0] if self._flux else empty,
-            "moment": self._moment[0] if self._moment else empty,
-            "stretches": np.array(self._stretches, dtype=np.int64),
-        }
+        return (
+            self._steps[0] if self._steps else np.zeros(0, dtype=np.int64),
+            self._flux[0] if self._flux else empty,
+            self._moment[0] if self._moment else empty,
+            np.array(self._stretches, dtype=np.int64),
+        )
 
     @property
     def nbytes(self) -> int:

@@ -160,9 +160,7 @@ def automatic_cutoff(spectrum: Spectrum) -> float:
     return float(spectrum.frequency[last if last < WHOLE * top else top])
 
 
-def scan_cutoffs(
-    spectrum: Spectrum, cutoffs: Iterable[float] | None = None
-) -> tuple[CepstralEstimate, ...]:
+def scan_cutoffs(spectrum: Spectrum, cutoffs: Iterable[float] | None = None) -> tuple[CepstralEstimate, ...]:
     """Estimates at several f* (1/time), for the plot of S(0) against f*; one that does not move is a plateau.
 
     Without ``cutoffs``: from 16 ordinates to the top of the band, two to an octave. Raises EstimateError for a

@@ -40,10 +40,14 @@ class Result:
     @classmethod
     def from_dict(cls, entry: dict[str, Any]) -> Result:
         own = {item.name for item in dataclasses.fields(cls)} - {"details"}
-        numbers = {name: math.nan if entry[name] is None else float(entry[name]) for name in ("value", "error")}
+        value, error = (math.nan if entry[name] is None else float(entry[name]) for name in ("value", "error"))
         return cls(
-            **{name: entry[name] for name in own - {"value", "error"}},
-            **numbers,
+            quantity=entry["quantity"],
+            of=entry["of"],
+            method=entry["method"],
+            value=value,
+            error=error,
+            unit=entry["unit"],
             details={key: value for key, value in entry.items() if key not in own},
         )
 

@@ -15,7 +15,8 @@ from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 def _plugin_build() -> ModuleType:
     """``plugin_build.py`` beside this file, without importing the package it belongs to."""
     spec = importlib.util.spec_from_file_location("plugin_build", Path(__file__).parent / "plugin_build.py")
-    assert spec is not None and spec.loader is not None
+    assert spec is not None
+    assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     sys.modules[spec.name] = module
     spec.loader.exec_module(module)

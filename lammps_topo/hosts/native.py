@@ -50,6 +50,7 @@ Link._fields_ = [
 ]  # fmt: skip
 
 _alive: dict[int, NativeHost] = {}
+_closed: list[NativeHost] = []
 
 
 class NativeHost:
@@ -128,7 +129,9 @@ class NativeHost:
         self.measurement.finish(self._packed())
 
     def close(self) -> None:
-        _alive.pop(ctypes.addressof(self._link), None)
+        """The fix is deleted; its callbacks stay until this one has returned."""
+        _closed.append(_alive.pop(ctypes.addressof(self._link), self))
+        del _closed[:-1]
 
     def _packed(self) -> Packed:
         """The block, without copying: the shim's memory stays as it is during the call."""
@@ -146,22 +149,20 @@ class NativeHost:
 
     def _safe(self, method: Callable[[], None]) -> Callable[[Any], int]:
         def callback(_: Any) -> int:
-            link, notices = self._link, ""
+            link = self._link
             try:
                 method()
-                status = 0
+                if self._measurement is not None:
+                    link.notice = "\n".join(self._measurement.notices).encode()[: _MESSAGE - 1]
+                    self._measurement.notices.clear()
+                    link.bytes = self._measurement.nbytes
             except TopoError as error:
                 link.message = str(error).encode()[: _MESSAGE - 1]
-                status = 1
+                return 1
             except Exception:  # a bug: still a message and an orderly end
                 link.message = traceback.format_exc().encode()[-_MESSAGE + 1 :]
-                status = 1
-            if self._measurement is not None:
-                notices = "\n".join(self._measurement.notices)
-                self._measurement.notices.clear()
-                link.bytes = self._measurement.nbytes
-            link.notice = notices.encode()[: _MESSAGE - 1]
-            return status
+                return 1
+            return 0
 
         return callback
 

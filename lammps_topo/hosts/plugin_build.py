@@ -57,7 +57,7 @@ def installed_target(python: str = sys.executable) -> Target | None:
     run = subprocess.run([python, "-c", probe], capture_output=True, text=True, env=env, check=False)
     if run.returncode:
         return None
-    package, version, prefix = json.loads(run.stdout)
+    package, version, prefix = map(str, json.loads(run.stdout))
     return wheel_target(Path(package), version, [Path(prefix)])
 
 
@@ -86,17 +86,25 @@ def find_mpi_include(prefixes: list[Path]) -> Path | None:
     return None
 
 
-def source_target(include: Path, mpi_include: Path | None = None, bigbig: bool = False) -> Target:
+def source_target(
+    include: Path, mpi_include: Path | None = None, bigbig: bool = False, version: int | None = None
+) -> Target:
     """The target for headers of another LAMMPS: its ``src`` folder, or an installed ``include/lammps``."""
     if not (include / "fix.h").is_file():
         raise BuildError(f"'{include}' has no fix.h: give the folder of LAMMPS's headers (src, or include/lammps)")
     mpi = mpi_include or find_mpi_include([Path(sys.prefix)])
     if mpi is None:
         raise BuildError("mpi.h is not found: put the mpicxx that LAMMPS was built with in the PATH, or give --mpi DIR")
+    if version is not None:
+        return Target(include, version, mpi, bigbig)
     header = include / "version.h"
-    match = re.search(r'LAMMPS_VERSION\s+"(\d+)\s+(\w{3})\w*\s+(\d{4})"', header.read_text()) if header.is_file() else None
+    match = (
+        re.search(r'LAMMPS_VERSION\s+"(\d+)\s+(\w{3})\w*\s+(\d{4})"', header.read_text()) if header.is_file() else None
+    )
     if match is None or match.group(2) not in _MONTHS:
-        raise BuildError(f"'{include}' does not tell the LAMMPS version (no version.h): give --version, such as 20250722")
+        raise BuildError(
+            f"'{include}' does not tell the LAMMPS version (no version.h): give --version, such as 20250722"
+        )
     day, month, year = match.groups()
     return Target(include, 10000 * int(year) + 100 * (_MONTHS.index(month) + 1) + int(day), mpi, bigbig)
 
@@ -111,7 +119,7 @@ def build(target: Target, folder: Path) -> Path:
     with tempfile.TemporaryDirectory(dir=folder) as work:
         library = Path(work) / LIBRARY
         command = [
-            compiler, "-std=c++17", "-O3", "-fPIC", "-shared", "-fvisibility=hidden",
+            compiler, f"-fmacro-prefix-map={SOURCES}/=", "-std=c++17", "-O3", "-fPIC", "-shared", "-fvisibility=hidden",
             f"-DTOPO_LAMMPS_VERSION={target.version}",
             f'-DTOPO_LAMMPS_NAME="{day} {_MONTHS[month - 1]} {year}"',
             "-DLAMMPS_BIGBIG" if target.bigbig else "-DLAMMPS_SMALLBIG",
@@ -137,8 +145,8 @@ def shared_libpython() -> Path | None:
         folders.append(f"/usr/lib/{multiarch}")
     for folder in filter(None, folders):
         for name in filter(None, names):
-            path = Path(folder) / name
-            if ".so" in name and path.is_file():
+            path = Path(str(folder)) / str(name)
+            if ".so" in path.name and path.is_file():
                 return path
     return None
 

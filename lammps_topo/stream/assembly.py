@@ -206,4 +206,3 @@ def _by_species(vectors: Array, species: tuple[slice, ...], weights: Array | Non
         for atoms in species
     ]
     return np.concatenate(sums, axis=0).T
-

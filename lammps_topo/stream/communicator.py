@@ -147,13 +147,13 @@ def communicator(fortran_handle: int | None, size: int) -> Communicator:
     except (ImportError, RuntimeError) as error:
         raise TopoError(f"a run on {size} ranks needs mpi4py in the Python used by fix topo: {error}") from None
     try:
-        comm = MPI.Comm.f2py(fortran_handle)
+        comm = MPI.Intracomm(MPI.Comm.f2py(fortran_handle))
         agrees = comm.Get_size() == size
     except Exception:  # whatever a foreign handle provokes
         agrees = False
     if not agrees:
         vendor = MPI.Get_library_version().split("\n")[0].strip("\0 ")
-        raise TopoError(f"mpi4py is built for another MPI library ({vendor}) than this LAMMPS; install one that matches")
+        raise TopoError(f"mpi4py is built for another MPI library ({vendor}) than LAMMPS; install one that matches")
     return Ranks(comm)
 
 

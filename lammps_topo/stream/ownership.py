@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -45,7 +46,7 @@ class Ownership:
         self.tags: Integers = received[order, 0].astype(np.int64)
         own = received[order, 1].astype(np.int64)
         edges = np.searchsorted(own, np.arange(number + 1))
-        self.species = tuple(slice(int(a), int(b)) for a, b in zip(edges[:-1], edges[1:], strict=True))
+        self.species = tuple(slice(int(a), int(b)) for a, b in pairwise(edges))
         self.population: Integers = np.rint(comm.sum(np.diff(edges).astype(np.float64))).astype(np.int64)
         # A table over the range of own tags: smaller than LAMMPS's own atom map, which spans all tags.
         self._lowest = int(self.tags.min()) if len(self.tags) else 0
@@ -129,4 +130,5 @@ def _balanced_bounds(comm: Communicator, tags: Integers) -> Integers:
     filled = np.concatenate(([0.0], np.cumsum(histogram)))
     wanted = filled[-1] * np.arange(comm.size) / comm.size
     edge: NDArray[np.intp] = np.searchsorted(filled, wanted, side="left")
-    return (lowest + edge * width).astype(np.int64)
+    bounds: Integers = (lowest + edge * width).astype(np.int64)
+    return bounds

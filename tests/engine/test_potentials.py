@@ -198,9 +198,7 @@ def test_tosi_fumi_r8_term_attracts(run: Run, salt: str) -> None:
         (SALTS["KCl"], (1.0, -1.0), (39.10, 35.45)),
     ],
 )
-def test_charges_and_masses(
-    run: Run, path: str, charges: tuple[float, float], masses: tuple[float, float]
-) -> None:
+def test_charges_and_masses(run: Run, path: str, charges: tuple[float, float], masses: tuple[float, float]) -> None:
     engine = run(DIMER.format(i=1, j=2) + include(path))
     types = engine.numpy.extract_atom("type", nelem=2)
     assert list(engine.numpy.extract_atom("q", nelem=2)) == [charges[k - 1] for k in types]
@@ -238,8 +236,7 @@ def test_tosi_fumi_crystal_at_0_k(run: Run, salt: str, a_experiment: float, ener
     energies = []
     for a in lengths:
         engine.commands_string(
-            f"change_box all x final 0 {2 * a} y final 0 {2 * a} z final 0 {2 * a} remap units box\n"
-            "run 0 post no"
+            f"change_box all x final 0 {2 * a} y final 0 {2 * a} z final 0 {2 * a} remap units box\nrun 0 post no"
         )
         energies.append(engine.get_thermo("pe") / 32)
     np.testing.assert_allclose(energies, [lattice_energy(salt, a) for a in lengths], rtol=0, atol=1e-4)

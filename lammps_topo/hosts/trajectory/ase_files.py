@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import warnings
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -38,14 +39,15 @@ def read_with_ase(path: Path, *, unwrapped: bool = False) -> Iterator[Trajectory
 
 def _frames(path: Path, ase_io: Any, velocity: float, unwrapped: bool) -> Iterator[TrajectoryFrame]:
     unwrap = None if unwrapped else Unwrapper(path.name, _HINT)
-    numbering = Numbering()
-    first: tuple[NDArray[np.int64], NDArray[np.str_]] | None = None
+    known: _Known | None = None
     for step, atoms in _atoms(path, ase_io):
-        symbols = np.array(atoms.get_chemical_symbols(), dtype=np.str_)
-        if first is None:
-            first = np.arange(1, len(symbols) + 1, dtype=np.int64), symbols
         where = f"{path.name}: frame {step}"
-        yield _convert(atoms, step, where, first, numbering(symbols), velocity, unwrap)
+        if known is None:
+            if not len(atoms):
+                raise FileError(f"{where} holds no atoms.")
+            known = _know(atoms)
+        _same(where, atoms, known)
+        yield _convert(where, atoms, step, known, velocity, unwrap)
 
 
 def _atoms(path: Path, ase_io: Any) -> Iterator[tuple[int, Any]]:
@@ -86,28 +88,38 @@ def _is_last(path: Path, ase_io: Any, step: int) -> bool:
         return False
 
 
-def _convert(
-    atoms: Any,
-    step: int,
-    where: str,
-    first: tuple[NDArray[np.int64], NDArray[np.str_]],
-    types: NDArray[np.int32],
-    velocity: float,
-    unwrap: Unwrapper | None,
-) -> TrajectoryFrame:
-    tags, symbols = first
-    if len(atoms) != len(tags):
+@dataclass(frozen=True, eq=False)
+class _Known:
+    """What every frame shares with the first: [n] tags, atomic numbers, symbols, types."""
+
+    tags: NDArray[np.int64]
+    numbers: NDArray[np.int64]
+    symbols: NDArray[np.str_]
+    types: NDArray[np.int32]
+
+
+def _know(atoms: Any) -> _Known:
+    symbols = np.array(atoms.get_chemical_symbols(), dtype=np.str_)
+    tags = np.arange(1, len(symbols) + 1, dtype=np.int64)
+    return _Known(tags, atoms.numbers.copy(), symbols, Numbering()(symbols))
+
+
+def _same(where: str, atoms: Any, known: _Known) -> None:
+    if len(atoms) != len(known.tags):
         raise FileError(
-            f"{where} has {len(atoms)} atoms where the first frame has {len(tags)}: "
+            f"{where} has {len(atoms)} atoms where the first frame has {len(known.tags)}: "
             "every frame must hold the same atoms."
         )
-    if not len(atoms):
-        raise FileError(f"{where} holds no atoms.")
-    if not np.array_equal(symbols, np.array(atoms.get_chemical_symbols(), dtype=np.str_)):
+    if not np.array_equal(atoms.numbers, known.numbers):
         raise FileError(
             f"{where} lists other elements, or in another order, than the first frame: atoms of "
             "these formats are known by their place, which must not change."
         )
+
+
+def _convert(
+    where: str, atoms: Any, step: int, known: _Known, velocity: float, unwrap: Unwrapper | None
+) -> TrajectoryFrame:
     results: dict[str, Any] = getattr(atoms.calc, "results", {})
     charges = results.get("charges", atoms.arrays.get("initial_charges"))
     forces = results.get("forces")
@@ -121,8 +133,11 @@ def _convert(
     q = None if charges is None else np.array(charges, dtype=np.float64)
     mass: FloatArray = np.array(atoms.get_masses(), dtype=np.float64)
     finite(where, cell=cell, x=x, v=v, f=f, q=q, mass=mass)
+    if abs(np.linalg.det(whole)) < 1e-9:
+        raise FileError(f"{where} has a cell without volume.")
     if unwrap is not None:
-        x = unwrap(x, whole, origin, (a, b, c), tags, step)
-    return TrajectoryFrame(
-        step, cell, origin, tags, types, x, v, f, q, mass, symbols, periodic=(a, b, c), units="metal"
-    )
+        x = unwrap(x, whole, origin, (a, b, c), known.tags, step)
+    # fmt: off
+    return TrajectoryFrame(step, cell, origin, known.tags, known.types, x, v, f, q, mass, known.symbols,
+                           periodic=(a, b, c), units="metal")
+    # fmt: on

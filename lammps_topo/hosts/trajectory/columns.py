@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from typing import Any
 
@@ -47,7 +48,12 @@ class Columns:
         """Structured array [len(lines)] of the rows.  Raises ValueError where a row is not as it must be."""
         if not lines[0].strip():
             raise ValueError("empty line")
-        table = np.loadtxt(lines, dtype=self._dtype, comments=None, ndmin=1)
+        with warnings.catch_warnings():  # numpy 1 reads 1.5 as the whole number 1, and only warns
+            warnings.simplefilter("error", DeprecationWarning)
+            try:
+                table = np.loadtxt(lines, dtype=self._dtype, comments=None, ndmin=1)
+            except DeprecationWarning as error:
+                raise ValueError(str(error)) from error
         if table.size != len(lines):
             raise ValueError("empty line")
         return table

@@ -22,9 +22,7 @@ _BUFFER = 1 << 20  # bytes read at a time
 _HINT = "; dump xu yu zu, or ix iy iz beside the positions, or dump more often"
 
 
-def read_lammps_dump(
-    path: Path, *, compressed: bool = False, unwrapped: bool = False
-) -> Iterator[TrajectoryFrame]:
+def read_lammps_dump(path: Path, *, compressed: bool = False, unwrapped: bool = False) -> Iterator[TrajectoryFrame]:
     """Frames of a dump, sorted by atom ID; see ``open_trajectory`` for positions and errors.
 
     Columns are known by name, in any order, and those that are not needed are ignored.  Where the file ends
@@ -126,9 +124,7 @@ class _Builder:
             self._labels = label, np.char.decode(label, "latin-1")
         return self._labels[1]
 
-    def _unwrapped(
-        self, x: FloatArray, header: Header, table: NDArray[Any], tags: NDArray[np.int64]
-    ) -> FloatArray:
+    def _unwrapped(self, x: FloatArray, header: Header, table: NDArray[Any], tags: NDArray[np.int64]) -> FloatArray:
         columns, box = header.columns, header.box
         if columns.scaled:
             x = box.origin + x @ box.cell
@@ -137,8 +133,4 @@ class _Builder:
         images = columns.images(table, box.periodic)
         if images is not None:
             return x + images @ box.cell
-        return (
-            x
-            if self._unwrap is None
-            else self._unwrap(x, box.cell, box.origin, box.periodic, tags, header.step)
-        )
+        return x if self._unwrap is None else self._unwrap(x, box.cell, box.origin, box.periodic, tags, header.step)

@@ -1,0 +1,222 @@
+"""The command ``lammps-topo``."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NoReturn
+
+import click
+
+from . import __version__
+from .errors import TopoError
+
+
+class _Group(click.Group):
+    """Our own errors end as one sentence and exit status 1, without a traceback."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except TopoError as error:
+            raise click.ClickException(str(error)) from None
+
+
+@click.group(cls=_Group, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="lammps-topo")
+def main() -> None:
+    """Ionic charge transport from LAMMPS runs: results, reports, trajectories.
+
+    \b
+    Example:
+      mpirun -np 2 lmp -in in.agi          a run with 'fix topo all topo 4 agi.yaml'
+      lammps-topo show agi.topo.h5         its numbers
+      lammps-topo report agi.topo.h5       a page with figures
+    """
+
+
+_results_file = click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
+_set = click.option(
+    "--set", "settings", nargs=2, multiple=True, metavar="KEY VALUE",
+    help="Set a configuration key, e.g. --set cepstral.cutoff 10; may be repeated.",
+)  # fmt: skip
+
+
+@main.command()
+@_results_file
+@click.option("--json", "as_json", is_flag=True, help="A list of {quantity, of, method, value, error, unit, …}.")
+@click.option("--provenance", is_flag=True, help="Where the file comes from and every parameter of the run.")
+def show(file: Path, as_json: bool, provenance: bool) -> None:
+    """Print the numbers of a results file.
+
+    \b
+    Example:
+      lammps-topo show agi.topo.h5
+      lammps-topo show agi.topo.h5 --json | jq '.[] | select(.quantity == "conductivity")'
+    """
+    from .report.table import provenance_text, results_table
+    from .store import read_results
+
+    results = read_results(file)
+    if as_json:
+        click.echo(json.dumps([result.as_dict() for result in results.outcome.results], indent=1, ensure_ascii=False))
+        return
+    click.echo(results_table(results))
+    if provenance:
+        click.echo(provenance_text(results))
+
+
+@main.command()
+@_results_file
+@click.option("--output", "-o", type=click.Path(path_type=Path), help="HTML file; NAME.report.html by default.")
+def report(file: Path, output: Path | None) -> None:
+    """Write a self-contained HTML page with figures, and a YAML file with the numbers beside it.
+
+    \b
+    Example:
+      lammps-topo report agi.topo.h5       agi.report.html, agi.results.yaml
+    """
+    try:
+        from .report.page import write_report
+    except ImportError as error:
+        raise click.ClickException(f"{error}; install the extra: pip install 'lammps-topo[report]'") from None
+    for path in write_report(file, output):
+        click.echo(path)
+
+
+@main.command()
+@click.argument("trajectory", type=click.Path(dir_okay=False))
+@click.option("--config", "-c", type=click.Path(dir_okay=False), help="YAML configuration, as for fix topo.")
+@click.option("--output", "-o", help="Results file; TRAJECTORY.topo.h5 by default.")
+@_set
+def analyze(trajectory: str, config: str | None, output: str | None, settings: Sequence[tuple[str, str]]) -> None:
+    """Measure a trajectory that exists: a LAMMPS text dump (gz too), or what ASE reads.
+
+    \b
+    Example:
+      lammps-topo analyze dump.lammpstrj.gz --config agi.yaml \\
+          --set trajectory.units metal --set trajectory.timestep 0.0005
+    """
+    from .config import load_config, words_to_overrides
+    from .hosts.replay import analyze as analyze_trajectory
+    from .report.table import results_table
+    from .store import read_results
+
+    overrides = words_to_overrides([word for pair in settings for word in pair])
+    if output:
+        overrides["output"] = output
+    stem = Path(config).stem if config else None
+    with click.progressbar(length=0, label="frames", file=sys.stderr, show_pos=True, show_eta=False) as bar:
+
+        def progress(read: int) -> None:
+            bar.length = read
+            bar.update(read - bar.pos)
+
+        measurement = analyze_trajectory(trajectory, load_config(config, overrides), name=stem, progress=progress)
+    for notice in measurement.notices:
+        click.echo(notice, err=True)
+    click.echo(results_table(read_results(measurement.path)))
+    click.echo(f"results file: {measurement.path}")
+
+
+@main.command()
+@_results_file
+@_set
+def estimate(file: Path, settings: Sequence[tuple[str, str]]) -> None:
+    """Estimate again from what a run has gathered, with other settings; the file is replaced.
+
+    \b
+    Example:
+      lammps-topo estimate agi.topo.h5 --set cepstral.cutoff 8 --set temperature 750
+    """
+    from .config import parse_config, words_to_overrides
+    from .estimate.summary import estimate as estimate_all
+    from .report.table import results_table
+    from .store import read_results, write_results
+
+    results = read_results(file)
+    overrides = words_to_overrides([word for pair in settings for word in pair])
+    config = parse_config(results.config.model_dump_json(), overrides, source=f"the configuration in {file}")
+    write_results(file, results.record, estimate_all(results.record, config), config, results.provenance)
+    click.echo(results_table(read_results(file)))
+
+
+@main.command("build-plugin")
+@click.option("--include", type=click.Path(file_okay=False, path_type=Path),
+              help="Headers of another LAMMPS: its src folder, or an installed include/lammps.")  # fmt: skip
+@click.option("--mpi", type=click.Path(file_okay=False, path_type=Path), help="Folder of its mpi.h.")
+@click.option("--version", "number", type=int, help="Version of LAMMPS (20250722), where its headers do not tell.")
+@click.option("--bigbig", is_flag=True, help="That LAMMPS was built with -DLAMMPS_BIGBIG.")
+@click.option("--output", "-o", type=click.Path(file_okay=False, path_type=Path), help="Folder for topoplugin.so.")
+def build_plugin(include: Path | None, mpi: Path | None, number: int | None, bigbig: bool, output: Path | None) -> None:
+    """Compile the shim of 'fix topo' for a LAMMPS: the installed wheel, or the one of --include.
+
+    \b
+    Example:
+      lammps-topo build-plugin --include ~/lammps/src --output ~/topo
+      export LAMMPS_PLUGIN_PATH=~/topo
+    """
+    from .hosts import plugin_build
+
+    folder = output or plugin_build.SOURCES
+    try:
+        if include is None:
+            target = plugin_build.installed_target()
+            if target is None:
+                raise plugin_build.BuildError("no lammps wheel with headers is installed here: give --include DIR")
+        else:
+            target = plugin_build.source_target(include, mpi, bigbig, number)
+        library = plugin_build.build(target, folder)
+        plugin_build.write_settings(folder)
+    except (plugin_build.BuildError, OSError) as error:
+        raise click.ClickException(f"build-plugin: {error}") from None
+    click.echo(f"built {library} for LAMMPS version {target.version}")
+    if output is not None:
+        click.echo(f"let lmp find it: export LAMMPS_PLUGIN_PATH={folder}")
+
+
+@main.command()
+def doctor() -> None:
+    """Say what works on this machine, what does not, and why.
+
+    \b
+    Example:
+      lammps-topo doctor
+    """
+    from .hosts.doctor import examine
+
+    checks = examine()
+    for check in checks:
+        click.echo(f"{'yes' if check.works else 'no ':3}  {check.what}")
+        click.echo(f"     {check.why}")
+    sys.exit(0 if any(check.works for check in checks if check.is_door) else 1)
+
+
+@main.command("plugin-path")
+def plugin_path() -> None:
+    """Print the folder of the shim, for LAMMPS_PLUGIN_PATH of an lmp that does not find it by itself."""
+    from .hosts.plugin_build import plugin_folder
+
+    click.echo(plugin_folder())
+
+
+@main.command(context_settings={"ignore_unknown_options": True, "help_option_names": []}, add_help_option=False)
+@click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
+def lmp(arguments: Sequence[str]) -> NoReturn:
+    """Run LAMMPS inside this Python, with the arguments of lmp: where libpython cannot be embedded.
+
+    \b
+    Example:
+      mpirun -np 2 lammps-topo lmp -in in.agi
+    """
+    from .hosts.program import run
+
+    run(list(arguments))
+
+
+if __name__ == "__main__":
+    os.environ.setdefault("LC_ALL", "C.UTF-8")
+    main()

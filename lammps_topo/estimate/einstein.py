@@ -1,0 +1,327 @@
+"""Slopes of mean square displacements: diffusion coefficients and Einstein-Helfand conductivities.
+
+MSD(t) is averaged over all time origins, so that its values at different lags are strongly correlated and the
+scatter about a straight line says nothing about the error of its slope. The error comes from the run itself:
+the sums are kept by time batch, groups of batches that are long compared with the lags in use are left out in
+turn (delete-a-group jackknife with unequal groups: Busing, Meijer, van der Leeden, Stat. Comput. 9, 3 (1999)).
+Cartesian components are independent repeats of the noise, not of the slope: each keeps its own mean.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy.stats import norm
+from scipy.stats import t as student
+
+from lammps_topo.errors import EstimateError
+
+__all__ = ["LeaveOneOut", "SlopeFit", "fit_slope", "leave_one_out"]
+
+GROUP = 2.0
+"""A group of batches lasts at least this many times the longest lag in use."""
+FEWEST_GROUPS = 6
+"""Groups that the automatic window leaves room for; with ``GROUP`` it ends at 1/12 of the run at the latest."""
+OCTAVE = 2.0
+"""Last over first lag of the windows that are tried."""
+ROUNDING = 1e-9
+"""Relative slack when lags are compared."""
+CONFIRM = 2.5
+"""Errors by which the octave after the chosen one may differ from it."""
+FEWEST_LAGS = 4
+"""Lags in a window."""
+
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class LeaveOneOut:
+    """Averages over all groups of batches, and with each group left out."""
+
+    curve: Array
+    """Average over all groups, [L, C]; NaN where nothing was sampled."""
+    left: Array
+    """Averages without group g, [G, L, C]."""
+    share: Array
+    """Share of each group in all pairs, [G], sum 1."""
+
+    def error(self, whole: Array, left: Array) -> Array:
+        """Standard error of the mean over components of a statistic ``whole`` [..., C], […].
+
+        ``left`` [G, ..., C] is the statistic with each group left out. Inflated by Student's t for
+        C (G - 1) degrees of freedom, so that one error holds 68 %.
+        """
+        groups, components = left.shape[0], left.shape[-1]
+        share = self.share.reshape(-1, *([1] * whole.ndim))
+        centre = groups * whole - ((1 - share) * left).sum(axis=0)
+        pseudo = whole / share - (1 / share - 1) * left
+        variance = ((pseudo - centre) ** 2 / (1 / share - 1)).mean(axis=0).sum(axis=-1) / components**2
+        inflation = float(student.ppf(norm.cdf(1.0), components * (groups - 1)))
+        return np.asarray(np.sqrt(variance) * inflation, dtype=np.float64)
+
+
+def group_width(longest: float, batch_duration: float) -> int:
+    """Batches in a group of the jackknife when ``longest`` is the longest lag in use."""
+    return max(1, math.ceil(GROUP * longest / batch_duration * (1 - 1e-9)))
+
+
+def leave_one_out(sums: Array, counts: Array, *, width: int) -> LeaveOneOut:
+    """Averages sums/counts with groups of ``width`` consecutive batches left out in turn.
+
+    ``sums`` [NB, L, C], ``counts`` [NB, L]. What is left over at the end joins the last group; groups without
+    any pair are dropped. Raises EstimateError if fewer than two groups are left.
+    """
+    starts = np.arange(max(sums.shape[0] // width, 1)) * width
+    grouped, pairs = np.add.reduceat(sums, starts, axis=0), np.add.reduceat(counts, starts, axis=0)
+    weight = pairs.sum(axis=1)
+    grouped, pairs, weight = grouped[weight > 0], pairs[weight > 0], weight[weight > 0]
+    if weight.size < 2:
+        raise EstimateError(
+            f"an error bar needs at least two stretches of {width} time batches; the run has {sums.shape[0]} batches"
+        )
+    total, number = grouped.sum(axis=0), pairs.sum(axis=0)
+    return LeaveOneOut(
+        curve=_ratio(total, number), left=_ratio(total - grouped, number - pairs), share=weight / weight.sum()
+    )
+
+
+def _ratio(sums: Array, counts: Array) -> Array:
+    """sums/counts, NaN where the count is zero."""
+    divisor = np.where(counts > 0.5, counts, np.nan)[..., None]
+    return np.asarray(sums / divisor, dtype=np.float64)
+
+
+def error_band(
+    lag: Array, sums: Array, counts: Array, *, batch_duration: float, integrate: bool = False
+) -> Array:
+    """One-sigma band [L] of the average over batches and components, or of its trapezoidal integral over ``lag``.
+
+    At each lag the groups are ``GROUP`` times as long as the lag; NaN where fewer than three fit into the run.
+    """
+    widths = np.array([group_width(time, batch_duration) for time in lag])
+    band = np.full(lag.size, np.nan)
+    for width in np.unique(widths[sums.shape[0] // widths >= 3]):
+        reach = int(np.flatnonzero(widths == width)[-1]) + 1
+        parts = leave_one_out(sums[:, :reach], counts[:, :reach], width=int(width))
+        whole, left = parts.curve, parts.left
+        if integrate:
+            whole, left = running_trapezoid(lag[:reach], whole), running_trapezoid(lag[:reach], left)
+        here = widths[:reach] == width
+        band[:reach][here] = parts.error(whole[here], left[:, here])
+    return band
+
+
+def running_trapezoid(lag: Array, values: Array) -> Array:
+    """Integral from the first lag to each lag, along the axis before the last, same shape as ``values``."""
+    steps = np.diff(lag)[:, None] * 0.5 * (values[..., 1:, :] + values[..., :-1, :])
+    return np.concatenate((np.zeros_like(values[..., :1, :]), np.cumsum(steps, axis=-2)), axis=-2)
+
+
+def octave_begins(lag: Array, batches: int, duration: float, *, fewest: int) -> dict[int, float]:
+    """Octaves of lag that can be tried: the begin of number k is sqrt(2)**k times the first lag, by number.
+
+    Each holds at least ``fewest`` lags and leaves room for ``FEWEST_GROUPS`` groups. Raises EstimateError if
+    there is none.
+    """
+    begins = {}
+    for number in range(200):
+        begin = float(lag[0]) * OCTAVE ** (number / 2) if lag.size else math.inf
+        end = begin * OCTAVE
+        if begin > lag[-1:].sum() or batches // group_width(end, duration) < FEWEST_GROUPS:
+            break
+        if np.count_nonzero((lag >= begin * (1 - ROUNDING)) & (lag <= end * (1 + ROUNDING))) >= fewest:
+            begins[number] = begin
+    if not begins:
+        raise EstimateError(
+            f"the run is too short, or its lags too few: an octave of {fewest} lags must fit "
+            f"{GROUP * FEWEST_GROUPS:g} times into its {batches} time batches of {duration:g}"
+        )
+    return begins
+
+
+def first_plateau(begins: dict[int, float], change: Callable[[float], tuple[float, float]]) -> tuple[float, str]:
+    """Begin of the octave to read, and ``"plateau"`` or ``"longest"``.
+
+    ``change(begin)`` is the difference of a statistic between the octave from ``begin`` and the next one, and
+    its standard error. The first octave that agrees within one error makes the next one the choice, unless that
+    one differs from the one after it by more than ``CONFIRM`` errors (an oscillation that was crossed).
+    """
+    for number, begin in begins.items():
+        if number + 2 in begins:
+            difference, error = change(begin)
+            if abs(difference) <= error:
+                later = begins[number + 2]
+                difference, error = change(later) if number + 4 in begins else (0.0, 0.0)
+                if abs(difference) <= CONFIRM * error:
+                    return later, "plateau"
+    return begins[max(begins)], "longest"
+
+
+@dataclass(frozen=True)
+class SlopeFit:
+    """Slope of a mean square displacement, with what it was read from."""
+
+    slope: float
+    """Mean over components of d<dx²>/dt in the window, length²/time: twice a diffusion coefficient."""
+    error: float
+    """Its standard error."""
+    components: Array
+    """Slope of each Cartesian component, [C]."""
+    begin: float
+    """First lag of the fit."""
+    end: float
+    """Last lag of the fit."""
+    rule: str
+    """``"given"``; ``"plateau"``: the automatic rule found one; ``"longest"``: it found none in this run, the last
+    octave that leaves room for an error was taken and its difference from the one before added to the error."""
+    check: float
+    """Squared difference of the slopes in the two halves of the window over its variance: about 1 on a line."""
+    batches: int
+    """Time batches that were averaged over."""
+    groups: int
+    """Groups of batches that the error was taken from."""
+    intercept: float
+    """Where the fitted line meets lag 0, mean over components, length²."""
+    lag: Array
+    """Lags, increasing, [L], time."""
+    curve: Array
+    """MSD of one component, averaged over components, [L], length²; NaN where nothing was sampled."""
+    curve_error: Array
+    """Its standard error, [L]; NaN where the run is too short for one."""
+
+
+def fit_slope(
+    lag: ArrayLike,
+    sums: ArrayLike,
+    counts: ArrayLike,
+    *,
+    batch_duration: float,
+    window: tuple[float, float] | None = None,
+) -> SlopeFit:
+    """Slope of the mean square displacement sums/counts at large lag.
+
+    ``lag`` [L] (time, any spacing), ``sums`` [NB, L, C]: squared displacements of each component over pairs of an
+    origin and a frame, the later of which is in time batch b; ``counts`` [NB, L]: those pairs. Batches last
+    ``batch_duration`` each, the last one may be incomplete. The fit is a straight line with intercept
+    through all lags of the window, each weighing as the stretch of lag it stands for.
+
+    Without ``window`` the window is an octave: octaves [b, 2b], half an octave apart, are tried from the
+    shortest lag on until the slope of one agrees with that of the octave after it, [2b, 4b], within one standard
+    error of the difference, and that one with [4b, 8b] within 2.5; the fit is made in [2b, 4b]. What the first
+    octave could hide within its error has decayed in the second. Windows end before 1/12 of the run.
+    Source: physics.md sections 3-4, [PGB] eq. 3.
+    Raises EstimateError for bad shapes, for a window without lags, and for a run too short to give an error.
+    """
+    data = _checked(lag, sums, counts, batch_duration)
+    begin, end, rule = (*window, "given") if window is not None else _settle(data)
+    cut = data.between(begin, end)
+    if not 0 <= begin < end or cut.lag.size < FEWEST_LAGS:
+        raise EstimateError(
+            f"a fit window needs at least {FEWEST_LAGS} lags; {begin:g} … {end:g} holds {cut.lag.size}"
+        )
+    slope, left, parts = cut.slope(begin, end)
+    error = float(parts.error(slope, left))
+    middle = float(cut.lag[np.clip(np.searchsorted(cut.lag, math.sqrt(begin * end)), 1, cut.lag.size - 2)])
+    early, early_left, _ = cut.slope(begin, middle)
+    late, late_left, _ = cut.slope(middle, end)
+    spread = float(parts.error(late - early, late_left - early_left))
+    if rule == "longest":
+        before = data.between(begin / OCTAVE, begin)
+        earlier = before.slope(0.0, begin)[0] if before.lag.size > 1 else early
+        error = math.hypot(error, float((slope - earlier).mean()))
+    if not math.isfinite(error):
+        raise EstimateError(f"lags from {begin:g} to {end:g} were sampled in one stretch of the run only")
+    centre = _line_weights(cut.lag)[1]
+    return SlopeFit(
+        slope=float(slope.mean()),
+        error=error,
+        components=slope,
+        begin=float(cut.lag[0]),
+        end=float(cut.lag[-1]),
+        rule=rule,
+        check=float((late - early).mean() / spread) ** 2 if spread > 0 else math.nan,
+        batches=data.sums.shape[0],
+        groups=parts.share.size,
+        intercept=float((centre @ (parts.curve - cut.lag[:, None] * slope)).mean()),
+        lag=data.lag,
+        curve=_ratio(data.sums.sum(axis=0), data.counts.sum(axis=0)).mean(axis=1),
+        curve_error=error_band(data.lag, data.sums, data.counts, batch_duration=batch_duration),
+    )
+
+
+@dataclass(frozen=True)
+class _Batches:
+    """Sums by batch at increasing lags."""
+
+    lag: Array
+    sums: Array
+    counts: Array
+    duration: float
+
+    def between(self, begin: float, end: float) -> _Batches:
+        """The lags from ``begin`` to ``end`` that were sampled."""
+        kept = (self.lag >= begin * (1 - ROUNDING)) & (self.lag <= end * (1 + ROUNDING))
+        kept &= self.counts.sum(axis=0) > 0
+        return _Batches(self.lag[kept], self.sums[:, kept], self.counts[:, kept], self.duration)
+
+    def slope(self, begin: float, end: float) -> tuple[Array, Array, LeaveOneOut]:
+        """Slope between two lags [C], the same with each group left out [G, C], and the groups.
+
+        The groups are those for the longest lag there is here, not for ``end``: slopes can be compared.
+        """
+        parts = leave_one_out(self.sums, self.counts, width=group_width(self.lag[-1], self.duration))
+        inside = (self.lag >= begin * (1 - ROUNDING)) & (self.lag <= end * (1 + ROUNDING))
+        weights = _line_weights(self.lag[inside])[0]
+        return weights @ parts.curve[inside], weights @ parts.left[:, inside], parts
+
+
+def _line_weights(times: Array) -> tuple[Array, Array]:
+    """Weights [L] that give slope and mean of a curve; each lag weighs as the stretch it stands for."""
+    stretch = np.convolve(np.diff(times), (0.5, 0.5))
+    mean = stretch / stretch.sum()
+    away = times - mean @ times
+    return mean * away / (mean @ away**2), mean
+
+
+def _settle(data: _Batches) -> tuple[float, float, str]:
+    """Begin and end of the window by the rule of ``fit_slope``, and how it was found."""
+
+    def change(begin: float) -> tuple[float, float]:
+        both = data.between(begin, begin * OCTAVE**2)
+        first, first_left, parts = both.slope(begin, begin * OCTAVE)
+        second, second_left, _ = both.slope(begin * OCTAVE, begin * OCTAVE**2)
+        return float((second - first).mean()), float(parts.error(second - first, second_left - first_left))
+
+    sampled = data.lag[data.counts.sum(axis=0) > 0]
+    begins = octave_begins(sampled, data.sums.shape[0], data.duration, fewest=FEWEST_LAGS)
+    begin, rule = first_plateau(begins, change)
+    return begin, begin * OCTAVE, rule
+
+
+def _checked(lag: ArrayLike, sums: ArrayLike, counts: ArrayLike, batch_duration: float) -> _Batches:
+    """The input as arrays, lags increasing; refuses what does not fit together."""
+    times = np.asarray(lag, dtype=np.float64)
+    squares = np.asarray(sums, dtype=np.float64)
+    pairs = np.asarray(counts, dtype=np.float64)
+    if (
+        times.ndim != 1
+        or squares.ndim != 3
+        or pairs.shape != squares.shape[:2]
+        or times.shape != pairs.shape[1:]
+    ):
+        raise EstimateError(
+            "displacements need lags [L], sums [NB, L, C] and counts [NB, L]; "
+            f"the shapes are {times.shape}, {squares.shape} and {pairs.shape}"
+        )
+    if not batch_duration > 0:
+        raise EstimateError(f"the duration of a time batch must be positive, not {batch_duration}")
+    if times.size == 0 or not (times > 0).all() or np.unique(times).size != times.size:
+        raise EstimateError("lags must be positive and each occur once")
+    if not (np.isfinite(squares).all() and np.isfinite(pairs).all() and (pairs >= 0).all()):
+        raise EstimateError("a sum of squared displacements or a count is not finite, or a count is negative")
+    order = np.argsort(times)
+    return _Batches(times[order], squares[:, order], pairs[:, order], float(batch_duration))

@@ -1,0 +1,146 @@
+"""Green-Kubo: the time correlation function of a flux and its running integral, with errors.
+
+The errors come from contiguous batches of the series by the jackknife of ``estimate.einstein``.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from itertools import pairwise
+
+import numpy as np
+import scipy.fft
+from numpy.typing import ArrayLike, NDArray
+
+from lammps_topo.errors import EstimateError
+from lammps_topo.estimate.einstein import (
+    FEWEST_GROUPS,
+    OCTAVE,
+    ROUNDING,
+    LeaveOneOut,
+    error_band,
+    first_plateau,
+    group_width,
+    leave_one_out,
+    octave_begins,
+    running_trapezoid,
+)
+
+__all__ = ["RunningIntegral", "running_integral"]
+
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class RunningIntegral:
+    """Correlation function of a flux and its integral, one Cartesian component, averaged over components."""
+
+    lag: Array
+    """Lags 0 … max_lag, [L], time."""
+    correlation: Array
+    """<J(t) J(0)>, [L], flux²."""
+    correlation_error: Array
+    """Its standard error, [L]; NaN where the run is too short for one."""
+    integral: Array
+    """int_0^t <J J> dt' by the trapezoidal rule, [L], flux² time; 1/(V kB T) of it is a conductivity."""
+    integral_error: Array
+    """Its standard error, [L]; NaN where the run is too short for one."""
+    cut: float
+    """Time from which the integral is read: its mean over the octave from here to twice this time."""
+    value: float
+    """That mean, flux² time: half the zero-frequency spectral density."""
+    error: float
+    """Standard error of ``value``."""
+    rule: str
+    """``"plateau"``; ``"longest"``: there was none within ``max_lag`` and 1/12 of the run, the last octave was
+    taken and its difference from the one before added to the error."""
+    batches: int
+    """Contiguous batches of the series that were used."""
+
+
+def running_integral(flux: ArrayLike, interval: float, *, max_lag: int, batches: int = 48) -> RunningIntegral:
+    """Running Green-Kubo integral of ``flux`` [T, C], samples ``interval`` apart, to ``max_lag`` samples.
+
+    The correlation is the mean over all T - k pairs at lag k (unbiased; the mean of the flux is not removed),
+    by FFT of each batch of origins. The value is the mean of the integral over an octave: octaves [t, 2t], half
+    an octave apart, are tried from the shortest on until the mean over one agrees with that over the next,
+    [2t, 4t], within one standard error of the difference; the value is the latter (the rule of
+    ``einstein.fit_slope``; a mean, as the integral at one time rings with the flux). Equation: physics.md
+    section 3. Raises EstimateError for bad shapes or a series that is too short.
+    """
+    series = np.asarray(flux, dtype=np.float64)
+    if series.ndim != 2 or 0 in series.shape:
+        raise EstimateError(f"a flux must have the shape [samples, components], not {series.shape}")
+    if not interval > 0 or not np.isfinite(interval):
+        raise EstimateError(f"the time between samples must be positive, not {interval}")
+    if not np.isfinite(series).all():
+        raise EstimateError("the flux series holds a value that is not finite")
+    if not 1 <= max_lag < series.shape[0]:
+        raise EstimateError(f"max_lag must lie between 1 and {series.shape[0] - 1} samples, not {max_lag}")
+    if not FEWEST_GROUPS <= batches <= series.shape[0]:
+        raise EstimateError(
+            f"batches must lie between {FEWEST_GROUPS} and the {series.shape[0]} samples, not {batches}"
+        )
+    sums, counts = _correlation_sums(series, max_lag, batches)
+    lag = np.arange(max_lag + 1) * float(interval)
+    duration = series.shape[0] // batches * float(interval)
+    cut, value, error, rule = _plateau(lag, sums, counts, duration)
+    correlation = sums.sum(axis=0) / counts.sum(axis=0)[:, None]
+    return RunningIntegral(
+        lag=lag,
+        correlation=correlation.mean(axis=1),
+        correlation_error=error_band(lag, sums, counts, batch_duration=duration),
+        integral=running_trapezoid(lag, correlation).mean(axis=1),
+        integral_error=error_band(lag, sums, counts, batch_duration=duration, integrate=True),
+        cut=cut,
+        value=value,
+        error=error,
+        rule=rule,
+        batches=batches,
+    )
+
+
+def _correlation_sums(series: Array, max_lag: int, batches: int) -> tuple[Array, Array]:
+    """Sums of products J(t) J(t+k) over the origins t of each batch, [NB, L, C], and their number, [NB, L]."""
+    samples = series.shape[0]
+    edges = np.linspace(0, samples, batches + 1).astype(np.int64)
+    lags = np.arange(max_lag + 1)
+    sums = np.empty((batches, max_lag + 1, series.shape[1]))
+    counts = np.empty((batches, max_lag + 1))
+    for batch, (first, last) in enumerate(pairwise(edges.tolist())):
+        length = scipy.fft.next_fast_len(last - first + max_lag, real=True)
+        origins = scipy.fft.rfft(series[first:last], length, axis=0)
+        frames = scipy.fft.rfft(series[first : last + max_lag], length, axis=0)
+        sums[batch] = scipy.fft.irfft(origins.conj() * frames, length, axis=0)[: max_lag + 1]
+        counts[batch] = np.clip(samples - first - lags, 0, last - first)
+    return sums, counts
+
+
+def _plateau(lag: Array, sums: Array, counts: Array, duration: float) -> tuple[float, float, float, str]:
+    """Begin of the octave that is read, mean of the integral there, its error, and the rule that led to it."""
+
+    def octaves(begin: float) -> tuple[Array, Array, Array, Array, LeaveOneOut]:
+        """Mean integral in the octave from ``begin`` and in the next, [C] and [G, C] each."""
+        reach = int(np.count_nonzero(lag <= begin * OCTAVE**2 * (1 + ROUNDING)))
+        width = group_width(lag[reach - 1], duration)
+        parts = leave_one_out(sums[:, :reach], counts[:, :reach], width=width)
+        whole, left = (running_trapezoid(lag[:reach], curve) for curve in (parts.curve, parts.left))
+        first, second = (
+            (lag[:reach] >= start * (1 - ROUNDING)) & (lag[:reach] <= start * OCTAVE * (1 + ROUNDING))
+            for start in (begin, begin * OCTAVE)
+        )
+        early, late = whole[first].mean(axis=0), whole[second].mean(axis=0)
+        return early, late, left[:, first].mean(axis=1), left[:, second].mean(axis=1), parts
+
+    def change(begin: float) -> tuple[float, float]:
+        early, late, early_left, late_left, parts = octaves(begin)
+        return float((late - early).mean()), float(parts.error(late - early, late_left - early_left))
+
+    begins = octave_begins(lag[1:], sums.shape[0], duration, fewest=2)
+    cut, rule = first_plateau(begins, change)
+    early, late, _, late_left, parts = octaves(cut / OCTAVE)
+    error = float(parts.error(late, late_left))
+    if rule == "longest":
+        error = math.hypot(error, float((late - early).mean()))
+    return cut, float(late.mean()), error, rule

@@ -1,0 +1,300 @@
+"""Everything that is estimated from a record: the table of results and the curves of the report.
+
+Each quantity is tried on its own; what cannot be estimated becomes a note, never an exception.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import partial
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..config import Config
+from ..errors import EstimateError
+from ..record import DisplacementRecord, Record
+from ..units import Units, unit_style
+from .cepstral import cepstral, scan_cutoffs
+from .current_spectrum import current_series, current_weights, representation_spectrum
+from .einstein import SlopeFit, fit_slope
+from .green_kubo import running_integral
+from .result import Curve, Outcome, Result
+from .state import State, state_of
+
+Array = NDArray[np.float64]
+
+#: Points of a curve in the results file at most; more do not show in a figure.
+_CURVE_POINTS = 1000
+#: The Green-Kubo integral is followed to this fraction of the run.
+_GREEN_KUBO_FRACTION = 0.02
+
+
+def estimate(record: Record, config: Config) -> Outcome:
+    """All results and curves of ``record``; ``config`` may override temperature, volume, f*, P* and fit windows."""
+    return _Summary(record, config).outcome()
+
+
+@dataclass
+class _Summary:
+    record: Record
+    config: Config
+    results: list[Result] = field(default_factory=list)
+    curves: list[Curve] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.units: Units = unit_style(self.record.units)
+        self.state: State = state_of(self.record, self.config)
+
+    def outcome(self) -> Outcome:
+        self.notes.extend(self.record.notes)
+        self._thermodynamics()
+        for name in self.record.representations:
+            self._net_charge(name)
+            self._attempt(f"conductivity of '{name}' by cepstral analysis", partial(self._cepstral, name))
+            self._attempt(f"conductivity of '{name}' by Einstein-Helfand", partial(self._einstein, name))
+            self._attempt(f"conductivity of '{name}' by Green-Kubo", partial(self._green_kubo, name))
+        for frame, name in enumerate(self.record.msd.frames):
+            for s, species in enumerate(self.record.species):
+                self._attempt(f"diffusion of {species} ({name} frame)", partial(self._diffusion, frame, s))
+        for name in self.record.representations:
+            self._nernst_einstein(name)
+        return Outcome(tuple(self.results), tuple(self.curves), tuple(dict.fromkeys(self.notes)))
+
+    def _attempt(self, what: str, action: Callable[[], None]) -> None:
+        try:
+            action()
+        except EstimateError as error:
+            self.notes.append(f"{what}: {error}")
+
+    # ---- state ------------------------------------------------------------------------------------------------------
+
+    def _thermodynamics(self) -> None:
+        state, units, record = self.state, self.units, self.record
+        if math.isnan(state.temperature):
+            self.notes.append("the temperature is not known (no velocities): give the key 'temperature'")
+        self._add("temperature", "system", state.temperature_origin, state.temperature * units.temperature,
+                  state.temperature_error, units.label("K"), degrees_of_freedom=record.degrees_of_freedom)  # fmt: skip
+        self._add("volume", "system", state.volume_origin, state.volume * units.angstrom**3, 0.0, units.label("Å^3"))
+        self._add("duration", "system", "measured", (record.last_step - record.first_step) * record.timestep
+                  * units.picosecond, 0.0, units.label("ps"), samples=record.samples, interval=record.interval
+                  * units.picosecond, first_step=record.first_step, last_step=record.last_step)  # fmt: skip
+
+    def _net_charge(self, name: str) -> None:
+        charge = self._species_charges(name) @ self.record.population * self.units.elementary
+        if abs(charge) > 1e-6 * max(1.0, float(self.record.population.sum())):
+            self.notes.append(
+                f"the representation '{name}' carries a net charge of {charge:g} {self.units.charge_label}: its "
+                f"conductivity belongs to the {self.record.frame} frame and would be another one in another frame"
+            )
+
+    def _species_charges(self, name: str) -> Array:
+        """Charge of an atom of each species (S,), in charge units."""
+        if name == "oxidation":
+            return np.array([self.record.oxidation[species] for species in self.record.species])
+        return self.record.mean_charge
+
+    # ---- conductivity -----------------------------------------------------------------------------------------------
+
+    def _cepstral(self, name: str) -> None:
+        units, half = self.units, 0.5 * self.state.conductivity_scale
+        spectrum = representation_spectrum(self.record, name)
+        chosen = self.config.cepstral
+        found = cepstral(spectrum, cutoff=chosen.cutoff, order=chosen.order)
+        self._add(
+            "conductivity", name, "cepstral", half * found.zero_frequency, half * found.error, units.label("S/m"),
+            order=found.order, order_origin=found.order_choice, cutoff=found.cutoff * units.terahertz,
+            cutoff_origin=found.cutoff_origin, cutoff_unit=units.frequency_label, ordinates=len(found.frequencies),
+            degrees_of_freedom=spectrum.dof, segment=spectrum.segment, frame=self.record.frame,
+        )  # fmt: skip
+        frequency = spectrum.frequency * units.terahertz
+        density = half * spectrum.matrix[:, 0, 0].real
+        shown = frequency <= min(frequency[-1], 4 * found.cutoff * units.terahertz)
+        x_label, y_label = f"frequency ({units.frequency_label})", f"S(f)/(2 V kB T) ({units.label('S/m')})"
+        x, y = _averaged(frequency[shown], density[shown])
+        self._curve(f"spectrum/{name}/periodogram", "spectrum", f"{name}, periodogram", x, y, x_label, y_label)
+        smooth_x, smooth_y = _thinned(found.frequencies * units.terahertz, half * found.smooth)
+        self._curve(f"spectrum/{name}/cepstral", "spectrum", f"{name}, cepstral", smooth_x, smooth_y, x_label, y_label)
+        scan = scan_cutoffs(spectrum)
+        self._curve(
+            f"cutoffs/{name}", "cutoffs", name,
+            np.array([row.cutoff for row in scan]) * units.terahertz,
+            half * np.array([row.zero_frequency for row in scan]),
+            f"f* ({units.frequency_label})", f"conductivity ({units.label('S/m')})",
+            half * np.array([row.error for row in scan]), style="points",
+        )  # fmt: skip
+        self._segments(name, found.cutoff)
+
+    def _segments(self, name: str, cutoff: float) -> None:
+        """σ from every segment length: segments too short for the zero-frequency plateau show here."""
+        half, lengths, values, errors = 0.5 * self.state.conductivity_scale, [], [], []
+        for part in self.record.periodograms:
+            try:
+                found = cepstral(representation_spectrum(self.record, name, part), cutoff=cutoff)
+            except EstimateError:
+                continue
+            lengths.append(part.length * self.record.interval * self.units.picosecond)
+            values.append(half * found.zero_frequency)
+            errors.append(half * found.error)
+        if lengths:
+            self._curve(
+                f"segments/{name}", "segments", name, np.array(lengths), np.array(values),
+                f"length of a segment ({self.units.time_label})", f"conductivity ({self.units.label('S/m')})",
+                np.array(errors), style="points",
+            )  # fmt: skip
+
+    def _einstein(self, name: str) -> None:
+        units, record, scale = self.units, self.record, self.state.conductivity_scale
+        if record.dipole is None:
+            raise EstimateError("no dipole displacement was accumulated")
+        fit = _fit(record.dipole, record, 0, record.dipole.groups.index(name), self.config.einstein.window)
+        # slope of the mean over components: d/dt ⟨Δμ_x²⟩ = 2 V k_B T σ
+        self._add("conductivity", name, "einstein", 0.5 * scale * fit.slope, 0.5 * scale * fit.error,
+                  units.label("S/m"), frame=record.frame, **self._window(fit))  # fmt: skip
+        square = units.elementary**2 * units.angstrom**2
+        self._displacement_curve(f"dipole/{name}", "dipole", name, fit, 3 * square,
+                                 f"⟨|Δμ|²⟩ ({units.charge_label}² {units.length_label}²)")  # fmt: skip
+
+    def _green_kubo(self, name: str) -> None:
+        units, record, scale = self.units, self.record, self.state.conductivity_scale
+        if record.series is None:
+            raise EstimateError("the flux series is not kept (key 'series')")
+        stretches = current_series(record.series, current_weights(record, name))
+        longest = max(stretches, key=len, default=np.zeros((0, 3)))
+        lags = max(16, min(int(_GREEN_KUBO_FRACTION * len(longest)), 20000))
+        found = running_integral(longest, record.interval, max_lag=lags)
+        self._add("conductivity", name, "green-kubo", scale * found.value, scale * found.error, units.label("S/m"),
+                  cut=found.cut * units.picosecond, cut_unit=units.time_label, frame=record.frame)  # fmt: skip
+        x_label = f"time ({units.time_label})"
+        x, y, error = _thinned(found.lag * units.picosecond, scale * found.integral, scale * found.integral_error)
+        self._curve(f"green-kubo/{name}", "green-kubo", name, x, y, x_label,
+                    f"running conductivity ({units.label('S/m')})", error)  # fmt: skip
+        normal = found.correlation[0]
+        x, y, error = _thinned(
+            found.lag * units.picosecond, found.correlation / normal, found.correlation_error / normal
+        )
+        self._curve(f"correlation/{name}", "correlation", name, x, y, x_label, "⟨J(t)·J(0)⟩/⟨J²⟩", error)
+
+    # ---- tagged particles -------------------------------------------------------------------------------------------
+
+    def _diffusion(self, frame: int, species: int) -> None:
+        units, record = self.units, self.record
+        name, where = record.species[species], record.msd.frames[frame]
+        fit = _fit(record.msd, record, frame, species, self.config.msd.window)
+        self._add("diffusion", name, "msd", 0.5 * fit.slope * units.diffusion, 0.5 * fit.error * units.diffusion,
+                  units.label("m^2/s"), frame=where, **self._window(fit))  # fmt: skip
+        label = name if len(record.msd.frames) == 1 else f"{name}, {where}"
+        self._displacement_curve(f"msd/{where}/{name}", "msd", label, fit, 3 * units.angstrom**2,
+                                 f"MSD ({units.length_label}²)")  # fmt: skip
+        charge = self._mobility_charge(species)
+        if frame == 0 and charge and self.state.thermal > 0:
+            factor = charge / self.state.thermal * units.mobility
+            self._add("mobility", name, "nernst-einstein", 0.5 * fit.slope * factor, 0.5 * fit.error * abs(factor),
+                      units.label("m^2/(V s)"), charge=charge * units.elementary, frame=where)  # fmt: skip
+
+    def _mobility_charge(self, species: int) -> float:
+        """The oxidation charge of a species where given, else its mean charge; 0 without charges."""
+        name = self.record.species[species]
+        charge = self.record.oxidation.get(name, float(self.record.mean_charge[species]))
+        return 0.0 if math.isnan(charge) else charge
+
+    def _nernst_einstein(self, name: str) -> None:
+        """σ of ions that move independently, Σ N q² D/(V k_B T), and the Haven ratio of it to the cepstral σ."""
+        record, units = self.record, self.units
+        frame = record.msd.frames[0]
+        weights = record.population * self._species_charges(name) ** 2
+        value, variance = 0.0, 0.0
+        for weight, species in zip(weights, record.species, strict=True):
+            found = self._find("diffusion", species, "msd", frame)
+            if weight == 0:
+                continue
+            if found is None:
+                return
+            factor = weight * self.state.conductivity_scale / units.diffusion
+            value += factor * found.value
+            variance += (factor * found.error) ** 2
+        self._add("conductivity", name, "nernst-einstein", value, math.sqrt(variance), units.label("S/m"), frame=frame)
+        collective = self._find("conductivity", name, "cepstral", record.frame)
+        if collective is not None and collective.value > 0 and value > 0:
+            ratio = value / collective.value
+            error = ratio * math.hypot(math.sqrt(variance) / value, collective.error / collective.value)
+            self._add("haven_ratio", name, "nernst-einstein/cepstral", ratio, error, "1")
+
+    # ---- helpers ----------------------------------------------------------------------------------------------------
+
+    def _find(self, quantity: str, of: str, method: str, frame: str) -> Result | None:
+        for result in self.results:
+            same = (result.quantity, result.of, result.method) == (quantity, of, method)
+            if same and result.details.get("frame") == frame:
+                return result
+        return None
+
+    def _add(
+        self, quantity: str, of: str, method: str, value: float, error: float, unit: str, **details: object
+    ) -> None:
+        self.results.append(Result(quantity, of, method, float(value), float(error), unit, details))
+
+    def _window(self, fit: SlopeFit) -> dict[str, object]:
+        time = self.units.picosecond
+        return {
+            "window_begin": fit.begin * time,
+            "window_end": fit.end * time,
+            "window_unit": self.units.time_label,
+            "window_rule": fit.rule,
+            "groups": fit.groups,
+        }
+
+    def _curve(self, name: str, figure: str, label: str, x: Array, y: Array, x_label: str, y_label: str,
+               error: Array | None = None, style: str = "line") -> None:  # fmt: skip
+        self.curves.append(Curve(name, figure, label, x, y, x_label, y_label, error, style))
+
+    def _displacement_curve(
+        self, name: str, figure: str, label: str, fit: SlopeFit, factor: float, y_label: str
+    ) -> None:
+        """Measured curve with its band, and the fitted line within its window."""
+        time = self.units.picosecond
+        x_label = f"time ({self.units.time_label})"
+        sampled = np.isfinite(fit.curve)
+        x, y, error = _thinned(fit.lag[sampled] * time, factor * fit.curve[sampled], factor * fit.curve_error[sampled])
+        self._curve(name, figure, label, x, y, x_label, y_label, error)
+        ends = np.array([fit.begin, fit.end])
+        line = factor * (fit.intercept + fit.slope * ends)
+        self._curve(f"{name}/fit", figure, f"{label}, fit", ends * time, line, x_label, y_label, style="fit")
+
+
+def _fit(
+    record: DisplacementRecord, run: Record, frame: int, group: int, window: tuple[float, float] | None
+) -> SlopeFit:
+    """Slope of the mean of the three components, from all levels together."""
+    numbers, sums, counts = [], [], []
+    lags = record.counts[0].shape[1]
+    for level in range(len(record.counts)):
+        first = 1 if level == 0 else -(-lags // record.stride)
+        numbers.append(np.arange(first, lags) * record.stride**level)
+        sums.append(record.sums[level][:, frame, group, :, first:].transpose(0, 2, 1))
+        counts.append(record.counts[level][:, first:])
+    return fit_slope(
+        np.concatenate(numbers) * run.interval,
+        np.concatenate(sums, axis=1),
+        np.concatenate(counts, axis=1),
+        batch_duration=record.batch * run.interval,
+        window=window,
+    )
+
+
+def _averaged(x: Array, y: Array) -> tuple[Array, Array]:
+    """Means over groups of neighbours, so that a periodogram has no more points than a figure shows."""
+    width = -(-len(x) // _CURVE_POINTS)
+    whole = len(x) // width * width
+    return x[:whole].reshape(-1, width).mean(axis=1), y[:whole].reshape(-1, width).mean(axis=1)
+
+
+def _thinned(x: Array, *columns: Array) -> tuple[Array, ...]:
+    """At most so many points as a figure shows, evenly among the indices."""
+    if len(x) <= _CURVE_POINTS:
+        return (x, *columns)
+    chosen = np.unique(np.rint(np.linspace(0, len(x) - 1, _CURVE_POINTS)).astype(np.int64))
+    return tuple(column[chosen] for column in (x, *columns))

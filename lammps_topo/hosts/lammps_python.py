@@ -1,0 +1,268 @@
+"""A LAMMPS reached through its own Python module: doors 2 and 3. The only place that knows that module's calls."""
+
+from __future__ import annotations
+
+import atexit
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from ..config import load_config
+from ..errors import ConfigError, TopoError
+from ..measurement import Host, Measurement
+from ..stream.block import SUMS, Array, Integers, Packed
+from ..stream.communicator import Alone, Communicator, Ranks
+
+_ATOM_VARIABLE = 1  # LMP_VAR_ATOM
+
+
+class LammpsReader:
+    """Arrays of this rank's atoms, from a ``lammps`` instance (29 Sep 2021 or newer)."""
+
+    def __init__(self, lmp: Any, group: str) -> None:
+        self.lmp = lmp
+        self.group = group
+        self._member: np.ndarray[Any, np.dtype[np.bool_]] | None = None
+        bits = 10 if lmp.extract_setting("imageint") == 4 else 21
+        self._image_bits, self._image_mask, self._image_zero = bits, (1 << bits) - 1, 1 << (bits - 1)
+
+    @property
+    def comm(self) -> Communicator:
+        if self.lmp.extract_setting("world_size") == 1:
+            return Alone()
+        comm = self.lmp.get_mpi_comm()
+        if comm is None:
+            raise TopoError("a run on several ranks needs mpi4py, built for the MPI library of this LAMMPS")
+        return Ranks(comm)
+
+    @property
+    def step(self) -> int:
+        return int(self.lmp.extract_global("ntimestep"))
+
+    @property
+    def timestep(self) -> float:
+        return float(self.lmp.extract_global("dt"))
+
+    @property
+    def units(self) -> str:
+        units = self.lmp.extract_global("units")
+        return units.decode() if isinstance(units, bytes) else str(units)
+
+    @property
+    def has_charge(self) -> bool:
+        return bool(self.lmp.extract_setting("q_flag"))
+
+    @property
+    def atoms(self) -> int:
+        return int(self.lmp.extract_setting("nlocal"))
+
+    def choose_members(self) -> None:
+        """Remember which atoms are in the group now: measured groups are static."""
+        if self.group == "all":
+            return
+        groups = [name.decode() if isinstance(name, bytes) else name for name in self.lmp.available_ids("group")]
+        if self.group not in groups:
+            raise ConfigError(f"group '{self.group}' does not exist (there are: {', '.join(groups)})")
+        variable = "lammps_topo_member"
+        self.lmp.command(f"variable {variable} atom gmask({self.group})")
+        inside = self.lmp.extract_variable(variable, "all", _ATOM_VARIABLE)
+        tags = self._peratom("id")
+        chosen = tags[np.array(inside[: len(tags)]) != 0] if len(tags) else tags
+        self.lmp.command(f"variable {variable} delete")
+        everyone = np.concatenate(self.comm.collect(np.asarray(chosen, dtype=np.int64)))
+        self._member = np.zeros(int(everyone.max(initial=0)) + 1, dtype=bool)
+        self._member[everyone] = True
+
+    def tags_and_types(self) -> tuple[Integers, Integers]:
+        """Of this rank's atoms of the group."""
+        keep = self._kept()
+        return self._peratom("id")[keep].astype(np.int64), self._peratom("type")[keep].astype(np.int64)
+
+    def masses(self) -> Array:
+        """(n,) of all atoms of this rank."""
+        if self.lmp.extract_setting("rmass_flag"):
+            return np.asarray(self._peratom("rmass"), dtype=np.float64)
+        by_type = np.asarray(self.lmp.numpy.extract_atom("mass")).reshape(-1)
+        return by_type[self._peratom("type")] if self.atoms else np.zeros(0)
+
+    def degrees_of_freedom(self, kinetic: float, boltzmann: float) -> float:
+        """As compute temp counts them: Σ m v² (all ranks, energy) over k_B T; 0 for a system at rest."""
+        temperature = self.lmp.extract_compute("thermo_temp", 0, 0)
+        return kinetic / (boltzmann * float(temperature)) if temperature else 0.0
+
+    def sample(self, has_charge: bool) -> tuple[Array, Array, float]:
+        """Rows (n, 7 or 8) and sums (7,) of :class:`~lammps_topo.stream.block.Packed`, and the volume."""
+        low, high, xy, yz, xz = self.lmp.extract_box()[:5]
+        size = np.subtract(high, low)
+        cell = np.array([[size[0], 0, 0], [xy, size[1], 0], [xz, yz, size[2]]])
+        volume = float(np.prod(size))
+        if not self.atoms:
+            return np.zeros((0, 7 + has_charge)), np.zeros(len(SUMS)), volume
+        image = self._peratom("image").astype(np.int64)
+        turns = np.stack([(image >> (self._image_bits * axis)) & self._image_mask for axis in range(3)], axis=1)
+        x = self._peratom("x") + (turns - self._image_zero) @ cell
+        v, mass = self._peratom("v"), self.masses()
+        sums = np.concatenate(([np.einsum("i,ij,ij->", mass, v, v)], mass @ v, mass @ x))
+        columns = [self._peratom("id")[:, None], x, v]
+        if has_charge:
+            columns.append(self._peratom("q")[:, None])
+        return np.concatenate(columns, axis=1)[self._kept()], sums, volume
+
+    def _kept(self) -> Any:
+        return (
+            slice(None)
+            if self._member is None
+            else self._member[np.minimum(self._peratom("id"), len(self._member) - 1)]
+        )
+
+    def _peratom(self, name: str) -> Any:
+        number = self.atoms
+        if not number:
+            return np.zeros(
+                (0, 3) if name in "xv" else 0, dtype=np.float64 if name in ("x", "v", "q", "rmass") else np.int64
+            )
+        array = np.asarray(self.lmp.numpy.extract_atom(name))[:number]
+        return array if name in "xv" else array.reshape(number)
+
+
+class PythonHost:
+    """Samples a LAMMPS instance from Python, one call a sample, and hands blocks to a measurement.
+
+    Parameters
+    ----------
+    lmp : the ``lammps`` instance; its box and atoms exist
+    config : path of a configuration file, or None
+    every, group : as on a fix line
+    overrides : dotted key → value, on top of the file
+    door : said in the results
+    """
+
+    def __init__(
+        self,
+        lmp: Any,
+        config: str | None,
+        *,
+        every: int,
+        group: str,
+        overrides: Mapping[str, Any],
+        name: str,
+        door: str,
+    ) -> None:
+        if every <= 0:
+            raise ConfigError(f"every is {every}, but must be a positive number of steps")
+        self.reader = LammpsReader(lmp, group)
+        self.every = every
+        comm = self.reader.comm
+        self.reader.choose_members()
+        tags, types = self.reader.tags_and_types()
+        if not comm.sum(np.array([float(len(tags))]))[0]:
+            raise ConfigError(f"group '{group}' has no atoms")
+        self._has_charge = self.reader.has_charge
+        self.timestep = self.reader.timestep
+        version = lmp.version()
+        self.measurement = Measurement(
+            load_config(config, overrides),
+            Host(
+                units=self.reader.units,
+                timestep=self.timestep,
+                every=every,
+                types=types,
+                has_charge=self._has_charge,
+                has_velocity=True,
+                name=name,
+                provenance={"door": door, "lammps": str(version), "configuration_file": config},
+            ),
+            comm,
+        )
+        self._block = 0
+        self._last: int | None = None
+        self._clear()
+
+    def sample(self) -> None:
+        """Take the sample of this timestep, once. Collective."""
+        reader, step = self.reader, self.reader.step
+        if step == self._last or step % self.every:
+            return
+        if reader.timestep != self.timestep:
+            raise ConfigError(
+                f"the timestep changed from {self.timestep:g} to {reader.timestep:g} during the measurement"
+            )
+        rows, sums, volume = reader.sample(self._has_charge)
+        if not self._block:
+            self._begin(sums)
+        if self._steps and self._last is not None and step != self._last + self.every:
+            self._deliver()
+        self._steps.append(step)
+        self._rows.append(rows)
+        self._sums.append(sums)
+        self._volumes.append(volume)
+        self._last = step
+        if len(self._steps) >= self._block:
+            self._deliver()
+
+    def finish(self) -> None:
+        """Write the results file with all samples so far. Collective."""
+        if self._block:
+            packed = self._packed()
+            self._clear()
+            self.measurement.finish(packed)
+
+    def _begin(self, sums: Array) -> None:
+        units, comm = self.measurement.units, self.measurement.comm
+        kinetic = float(comm.sum(sums[:1].copy())[0]) * units.kinetic
+        tags, types = self.reader.tags_and_types()
+        self._block = self.measurement.begin(
+            tags,
+            types,
+            total_mass=float(self.reader.masses().sum()),
+            degrees_of_freedom=self.reader.degrees_of_freedom(kinetic, units.boltzmann),
+        )
+
+    def _deliver(self) -> None:
+        packed = self._packed()
+        self._clear()
+        self.measurement.take(packed)
+
+    def _packed(self) -> Packed:
+        width = 7 + self._has_charge
+        return Packed(
+            steps=np.array(self._steps, dtype=np.int64),
+            counts=np.array([len(rows) for rows in self._rows], dtype=np.int64),
+            rows=np.concatenate(self._rows) if self._rows else np.zeros((0, width)),
+            sums=np.array(self._sums).reshape(-1, len(SUMS)),
+            volumes=np.array(self._volumes),
+        )
+
+    def _clear(self) -> None:
+        self._steps: list[int] = []
+        self._rows: list[Array] = []
+        self._sums: list[Array] = []
+        self._volumes: list[float] = []
+
+
+def at_exit(host: PythonHost) -> None:
+    """Write the results when the program ends: LAMMPS's python/invoke has no hook at the end of a run.
+
+    The interpreter that LAMMPS embeds is never finalized, so ``atexit`` alone does not do: MPI_Finalize deletes the
+    attributes of MPI_COMM_SELF first, while MPI still works.
+    """
+
+    def leave(*_: Any) -> None:
+        nonlocal done
+        if done:
+            return
+        done = True
+        try:
+            host.finish()
+        except TopoError as error:
+            if host.measurement.comm.rank == 0:
+                print(f"ERROR: fix topo: {error}", flush=True)
+
+    done = False
+    atexit.register(leave)
+    try:
+        from mpi4py import MPI
+    except ImportError:
+        return
+    MPI.COMM_SELF.Set_attr(MPI.Comm.Create_keyval(delete_fn=leave), None)

@@ -1,0 +1,78 @@
+"""Door 2: ``fix ID group python/invoke N end_of_step topo`` in any LAMMPS built with its PYTHON package.
+
+::
+
+    python topo here \"\"\"
+    import lammps_topo
+    topo = lammps_topo.invoke("agi.yaml", every=4)
+    \"\"\"
+    fix topo all python/invoke 4 end_of_step topo
+"""
+
+from __future__ import annotations
+
+import contextlib
+import traceback
+from pathlib import Path
+from typing import Any
+
+from ..errors import TopoError
+from .lammps_python import PythonHost, at_exit
+
+
+class Invoke:
+    """What python/invoke calls: at the first call it meets the run, at the end of the program it writes the results.
+
+    ``invoke(lmp)`` is collective; an error is printed once and ends the run on all ranks.
+    """
+
+    def __init__(self, config: str | None = None, *, every: int, group: str = "all", **overrides: Any) -> None:
+        self._config, self._every, self._group, self._overrides = config, every, group, overrides
+        self._host: PythonHost | None = None
+
+    def __call__(self, pointer: Any, *_: Any) -> None:
+        try:
+            if self._host is None:
+                self._host = self._meet(pointer)
+                at_exit(self._host)
+            self._host.sample()
+            for notice in self._host.measurement.notices:
+                self._say(f"fix topo: {notice}")
+            self._host.measurement.notices.clear()
+        except TopoError as error:
+            self._say(f"ERROR: fix topo: {error}")
+            raise
+        except Exception:
+            self._say(f"ERROR: fix topo: {traceback.format_exc()}")
+            raise
+
+    def write(self) -> None:
+        """Write the results file now."""
+        if self._host is not None:
+            self._host.finish()
+
+    def _meet(self, pointer: Any) -> PythonHost:
+        # mpi4py must come before lammps
+        with contextlib.suppress(ImportError):
+            from mpi4py import MPI  # noqa: F401
+        from lammps import lammps
+
+        lmp = pointer if hasattr(pointer, "extract_setting") else lammps(ptr=pointer)
+        return PythonHost(
+            lmp,
+            self._config,
+            every=self._every,
+            group=self._group,
+            overrides=self._overrides,
+            name=Path(self._config).stem if self._config else "topo",
+            door="fix python/invoke",
+        )
+
+    def _say(self, text: str) -> None:
+        if self._host is None or self._host.measurement.comm.rank == 0:
+            print(text, flush=True)
+
+
+def invoke(config: str | None = None, *, every: int, group: str = "all", **overrides: Any) -> Invoke:
+    """A callable for ``fix python/invoke every end_of_step``; keyword arguments override configuration keys."""
+    return Invoke(config, every=every, group=group, **overrides)

@@ -1,0 +1,160 @@
+"""Door 4: ``lammps-topo analyze TRAJECTORY``, a measurement of frames that exist already."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from itertools import chain
+from pathlib import Path
+
+import numpy as np
+
+from ..config import Config
+from ..errors import ConfigError, FileError
+from ..measurement import Host, Measurement
+from ..stream.block import SUMS, Array, Packed
+from ..stream.communicator import Alone
+from .trajectory import TrajectoryFrame, open_trajectory
+
+
+def analyze(
+    path: str | Path, config: Config, *, name: str | None = None, progress: Callable[[int], None] | None = None
+) -> Measurement:
+    """Measure a trajectory and write its results file.
+
+    Parameters
+    ----------
+    path : a LAMMPS text dump (gz too) or anything that ASE reads
+    config : the section ``trajectory`` says what the file does not: units, timestep, masses
+    name : of the results file, NAME.topo.h5, where the configuration gives none; the trajectory's by default
+    progress : called with the number of frames read so far
+
+    Raises
+    ------
+    FileError, ConfigError, StreamError
+        The file is not readable, something about it is not known, or its frames do not belong together.
+    """
+    frames = open_trajectory(path)
+    first = next(frames, None)
+    second = next(frames, None)
+    if first is None or second is None:
+        raise FileError(f"'{path}' has {0 if first is None else 1} frames; two are the least that can be analysed")
+    measurement, masses = _measurement(path, config, first, second, name)
+    has_velocity, has_charge = measurement.has_velocity, measurement.has_charge
+    freedom = config.trajectory.degrees_of_freedom or 3.0 * len(first.tags) - 3.0
+    block = measurement.begin(
+        first.tags, first.types.astype(np.int64), total_mass=float(masses.sum()), degrees_of_freedom=freedom
+    )
+    read = 0
+    for chunk in _chunks(chain((first, second), frames), block):
+        measurement.take(_pack(chunk, masses, has_velocity, has_charge))
+        read += len(chunk)
+        if progress is not None:
+            progress(read)
+    measurement.finish()
+    return measurement
+
+
+def _measurement(
+    path: str | Path, config: Config, first: TrajectoryFrame, second: TrajectoryFrame, name: str | None
+) -> tuple[Measurement, Array]:
+    known = config.trajectory
+    units = known.units or first.units
+    if units is None:
+        raise ConfigError(f"key 'trajectory.units' is needed: '{path}' does not say its LAMMPS unit style")
+    every = second.step - first.step
+    if every <= 0:
+        raise FileError(f"'{path}' has step {second.step} after step {first.step}; steps must grow")
+    timestep = known.timestep
+    if timestep is None and first.time is not None and second.time is not None:
+        timestep = (second.time - first.time) / every
+    if timestep is None:
+        raise ConfigError(
+            f"key 'trajectory.timestep' is needed: '{path}' does not say the time of a step "
+            "(of a frame, for files that ASE reads)"
+        )
+    labels: dict[int, str] = {}
+    if first.element is not None:
+        labels = {int(kind): str(symbol) for kind, symbol in zip(first.types, first.element, strict=True)}
+    host = Host(
+        units=units,
+        timestep=timestep,
+        every=every,
+        types=first.types.astype(np.int64),
+        has_charge=first.q is not None,
+        has_velocity=first.v is not None,
+        name=name or Path(path).name.split(".")[0],
+        provenance={"door": "analyze", "trajectory": str(path)},
+        labels=labels,
+    )
+    measurement = Measurement(config, host, Alone())
+    return measurement, _masses(path, config, measurement, first)
+
+
+def _masses(path: str | Path, config: Config, measurement: Measurement, frame: TrajectoryFrame) -> Array:
+    """(n,) from the file, else from the configuration, else those of the elements that species are named after."""
+    if frame.mass is not None:
+        return np.asarray(frame.mass, dtype=np.float64)
+    masses = np.full(len(frame.tags), np.nan)
+    for kind in np.unique(frame.types):
+        name = measurement.species_of(int(kind))
+        mass = config.trajectory.masses.get(name)
+        masses[frame.types == kind] = mass if mass is not None else _element_mass(name, measurement)
+    if np.isnan(masses).any():
+        missing = measurement.species_of(int(frame.types[np.isnan(masses)][0]))
+        raise ConfigError(f"key 'trajectory.masses.{missing}' is needed: '{path}' has no masses")
+    return masses
+
+
+def _element_mass(name: str, measurement: Measurement) -> float:
+    try:
+        from ase.data import atomic_masses, atomic_numbers
+    except ImportError:
+        return float("nan")
+    if name not in atomic_numbers or measurement.units.reduced:
+        return float("nan")
+    mass = float(atomic_masses[atomic_numbers[name]]) / measurement.units.gram_per_mole
+    measurement.notices.append(f"the mass of {name} is taken to be that of the element, {mass:g}")
+    return mass
+
+
+def _chunks(frames: Iterable[TrajectoryFrame], size: int) -> Iterator[list[TrajectoryFrame]]:
+    """Lists of at most ``size`` frames; a gap between steps ends a list."""
+    chunk: list[TrajectoryFrame] = []
+    spacing = 0
+    for frame in frames:
+        if chunk:
+            if not spacing:
+                spacing = frame.step - chunk[-1].step
+            if len(chunk) == size or frame.step != chunk[-1].step + spacing:
+                yield chunk
+                chunk = []
+        chunk.append(frame)
+    if chunk:
+        yield chunk
+
+
+def _pack(frames: list[TrajectoryFrame], masses: Array, has_velocity: bool, has_charge: bool) -> Packed:
+    rows, sums = [], []
+    for frame in frames:
+        columns = [frame.tags[:, None].astype(np.float64), frame.x]
+        velocity = frame.v if has_velocity else None
+        if has_velocity:
+            if velocity is None:
+                raise FileError(f"step {frame.step} has no velocities, which earlier frames have")
+            columns.append(velocity)
+        if has_charge:
+            if frame.q is None:
+                raise FileError(f"step {frame.step} has no charges, which earlier frames have")
+            columns.append(frame.q[:, None])
+        rows.append(np.concatenate(columns, axis=1))
+        motion = np.zeros(4) if velocity is None else np.concatenate(
+            ([np.einsum("i,ij,ij->", masses, velocity, velocity)], masses @ velocity)
+        )  # fmt: skip
+        sums.append(np.concatenate((motion, masses @ frame.x)))
+    return Packed(
+        steps=np.array([frame.step for frame in frames], dtype=np.int64),
+        counts=np.array([len(frame.tags) for frame in frames], dtype=np.int64),
+        rows=np.concatenate(rows),
+        sums=np.array(sums).reshape(len(frames), len(SUMS)),
+        volumes=np.array([abs(np.linalg.det(frame.cell)) for frame in frames]),
+    )

@@ -1,0 +1,331 @@
+"""How numbers, units, methods and parameters are written, for the terminal and for the page."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from decimal import Decimal
+from typing import Any, NamedTuple
+
+from ..config import Config
+from ..estimate.result import Result
+from ..record import Record
+from ..store import FORMAT_VERSION, Results
+from ..units import unit_style
+
+_SUPERSCRIPTS = str.maketrans("0123456789-", "⁰¹²³⁴⁵⁶⁷⁸⁹⁻")
+_SPACES = " \n\t\u00a0\u2009"
+#: Digits beyond which an error is not worth aligning a value with.
+_ALIGNED_DIGITS = 12
+
+_QUANTITIES = {"haven_ratio": "Haven ratio"}
+_METHODS = {
+    "cepstral": "cepstral analysis",
+    "einstein": "Einstein-Helfand",
+    "green-kubo": "Green-Kubo",
+    "nernst-einstein": "Nernst-Einstein",
+    "nernst-einstein/cepstral": "Nernst-Einstein / cepstral",
+    "msd": "mean square displacement",
+}
+_ORIGINS = {"aic": "Akaike's criterion", "nyquist": "the whole band", "automatic": "chosen from the data"}
+#: What is said of a window that was not found by the rule, but had to be taken.
+DOUBT = "no plateau found"
+_RULES = {"longest": DOUBT}
+_ORDER = ("temperature", "volume", "duration", "conductivity", "diffusion", "mobility", "haven_ratio")
+STATE = ("temperature", "volume", "duration")
+
+
+# ---- numbers --------------------------------------------------------------------------------------------------------
+
+
+def with_error(value: float, error: float) -> str:
+    """``79.1 ± 8.9``: the error to two digits, the value to as many; ``(3.15 ± 0.06) × 10⁻⁹`` far from one.
+
+    An error of zero is that of an exact number and is not shown; an error that is not known is a question mark.
+    """
+    if not math.isfinite(value) or error == 0:
+        return number(value)
+    if not 0 < error < math.inf:
+        unknown = "∞" if error == math.inf else "?"
+        digits, exponent = _split(number(value, 4))
+        return f"({digits} ± {unknown}) × {exponent}" if exponent else f"{digits} ± {unknown}"
+    place = int(f"{error:.1e}".partition("e")[2]) - 1
+    lead = int(f"{max(abs(value), error):.1e}".partition("e")[2])
+    if lead - place > _ALIGNED_DIGITS:
+        return f"{number(value, _ALIGNED_DIGITS)} ± {number(error, 2)}"
+    if -3 <= lead <= 5 and place <= 1:
+        return f"{_fixed(value, place)} ± {_fixed(error, place)}"
+    return f"({_fixed(value, place, lead)} ± {_fixed(error, place, lead)}) × {power_of_ten(lead)}"
+
+
+def number(value: float, digits: int = 6) -> str:
+    """At most ``digits`` significant digits: ``3551.2``, ``3.15 × 10⁻⁹``, ``unknown`` for NaN."""
+    if math.isnan(value):
+        return "unknown"
+    if math.isinf(value):
+        return "∞" if value > 0 else "−∞"
+    mantissa, _, exponent = f"{value:.{digits}g}".replace("-", "−").partition("e")
+    return f"{mantissa} × {power_of_ten(int(exponent.replace('−', '-')))}" if exponent else mantissa
+
+
+def power_of_ten(exponent: int) -> str:
+    return "10" + str(exponent).translate(_SUPERSCRIPTS)
+
+
+def _split(text: str) -> tuple[str, str]:
+    mantissa, _, exponent = text.partition(" × ")
+    return mantissa, exponent
+
+
+def _fixed(value: float, place: int, exponent: int = 0) -> str:
+    """``value``/10^exponent rounded at the digit 10^place of ``value``."""
+    rounded = Decimal(value).scaleb(-exponent).quantize(Decimal(1).scaleb(place - exponent))
+    return f"{rounded + 0:f}".replace("-", "−")  # + 0: no minus before a zero
+
+
+# ---- words ----------------------------------------------------------------------------------------------------------
+
+
+def clean(text: str, spaces: str = _SPACES) -> str:
+    """``text`` without what could steer a terminal or break a page: control and direction characters, surrogates."""
+    return "".join(letter if letter.isprintable() or letter in spaces else "\ufffd" for letter in text)
+
+
+def one_line(text: str) -> str:
+    return clean(" ".join(text.split()))
+
+
+def quantity_text(quantity: str) -> str:
+    return _QUANTITIES.get(quantity, quantity.replace("_", " "))
+
+
+def method_text(method: str) -> str:
+    return _METHODS.get(method, method)
+
+
+def unit_text(unit: str) -> str:
+    return "" if unit == "1" else unit.replace("^2", "²").replace("^3", "³")
+
+
+def quantity_with_unit(result: Result) -> str:
+    """``79.1 ± 8.9 S/m``, ``(3.15 ± 0.06) × 10⁻⁹ m²/s``."""
+    return f"{with_error(result.value, result.error)} {unit_text(result.unit)}".strip()
+
+
+def value_text(value: Any) -> str:
+    """A parameter of any type: numbers to six digits, lists with commas."""
+    if value is None:
+        return "none"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, int):
+        return str(value)
+    if isinstance(value, float):
+        return number(value)
+    if isinstance(value, Mapping):
+        return ", ".join(f"{key}: {value_text(part)}" for key, part in value.items()) or "none"
+    if isinstance(value, (list, tuple)):
+        return ", ".join(value_text(part) for part in value) or "none"
+    return str(value)
+
+
+def origin_text(origin: Any) -> str:
+    return _ORIGINS.get(str(origin), str(origin))
+
+
+def rule_text(rule: Any) -> str:
+    return _RULES.get(str(rule), str(rule))
+
+
+# ---- results --------------------------------------------------------------------------------------------------------
+
+
+def by_quantity(results: Iterable[Result]) -> dict[str, list[Result]]:
+    """Results by quantity, the usual ones first, the rest as they come."""
+    found: dict[str, list[Result]] = {}
+    for result in results:
+        found.setdefault(result.quantity, []).append(result)
+    first = [quantity for quantity in _ORDER if quantity in found]
+    return {quantity: found[quantity] for quantity in [*first, *(key for key in found if key not in first)]}
+
+
+def find(results: Iterable[Result], quantity: str, of: str, method: str | None = None) -> Result | None:
+    for result in results:
+        if (result.quantity, result.of) == (quantity, of) and method in (None, result.method):
+            return result
+    return None
+
+
+def essentials(result: Result) -> list[str]:
+    """The few details that say how much a number is worth: P*, f*, window, frame; all of them where none is known."""
+    details, parts = result.details, []
+    if "order" in details:
+        parts.append(f"P* = {value_text(details['order'])} ({origin_text(details.get('order_origin', 'unknown'))})")
+    if "cutoff" in details:
+        parts.append(f"f* = {cutoff_text(details)} ({origin_text(details.get('cutoff_origin', 'unknown'))})")
+    if "window_begin" in details:
+        verb = "mean over" if result.method == "green-kubo" else "fit"
+        parts.append(f"{verb} {window_text(details)} ({rule_text(details.get('window_rule', 'unknown'))})")
+    if "cut" in details:
+        parts.append(f"cut at {_with_unit(details, 'cut')}")
+    for key, what in (("batches", "batches"), ("groups", "groups for the error")):
+        if key in details:
+            parts.append(f"{value_text(details[key])} {what}")
+    if "samples" in details and "interval" in details:
+        unit = details.get("interval_unit", result.unit if result.unit != "reduced" else "")
+        parts.append(f"{value_text(details['samples'])} samples, {value_text(details['interval'])} {unit} apart")
+    if result.quantity == "temperature" and "degrees_of_freedom" in details:
+        parts.append(f"{value_text(details['degrees_of_freedom'])} degrees of freedom")
+    if "charge" in details:
+        parts.append(f"charge {_with_unit(details, 'charge')}")
+    if "frame" in details:
+        parts.append(f"{details['frame']} frame")
+    return parts if parts or result.quantity in _ORDER else all_details(result)
+
+
+def all_details(result: Result) -> list[str]:
+    """Every detail, with its unit where there is one: that of ``cut`` in ``cut_unit``, of ``window_end`` in
+    ``window_unit``."""
+    details, parts = result.details, []
+    for key, value in details.items():
+        unit = details.get(f"{key}_unit", details.get(f"{key.partition('_')[0]}_unit"))
+        number_with_unit = unit is not None and isinstance(value, (int, float))
+        if not key.endswith("_unit"):
+            parts.append(f"{key.replace('_', ' ')} {value_text(value)}{f' {unit}' if number_with_unit else ''}")
+    return parts
+
+
+def window_text(details: Mapping[str, Any]) -> str:
+    """``2–10 ps``"""
+    ends = "–".join(value_text(details.get(f"window_{end}")) for end in ("begin", "end"))
+    return f"{ends} {details.get('window_unit', '')}".strip()
+
+
+def cutoff_text(details: Mapping[str, Any]) -> str:
+    return _with_unit(details, "cutoff")
+
+
+def _with_unit(details: Mapping[str, Any], key: str) -> str:
+    value = details[key]
+    text = number(value, 4) if isinstance(value, float) else value_text(value)
+    return f"{text} {details.get(f'{key}_unit', '')}".strip()
+
+
+# ---- the run --------------------------------------------------------------------------------------------------------
+
+
+def composition(record: Record) -> str:
+    """``54 Ag, 54 I``"""
+    return ", ".join(f"{count} {name}" for count, name in zip(record.population.tolist(), record.species, strict=True))
+
+
+class Fact(NamedTuple):
+    """A named value, and where it comes from (empty where that goes without saying)."""
+
+    name: str
+    value: str
+    origin: str = ""
+
+
+def run_facts(record: Record) -> list[Fact]:
+    """What was measured."""
+    units = unit_style(record.units)
+    charges = ", ".join(
+        f"{name} {number(charge, 4)}" for name, charge in zip(record.species, record.mean_charge.tolist(), strict=True)
+    )
+    oxidation = ", ".join(f"{name} {number(charge)}" for name, charge in record.oxidation.items())
+    spectra = "; ".join(f"{part.segments} segments of {part.length} samples" for part in record.periodograms)
+    temperature = with_error(record.temperature * units.temperature, record.temperature_error * units.temperature)
+    time, volume = units.picosecond, record.volume * units.angstrom**3
+    return [
+        Fact("atoms", composition(record)),
+        Fact("mean charge of an atom", f"{charges} ({units.symbols[2]})"),
+        Fact("oxidation numbers", oxidation or "not given"),
+        Fact("charge representations", ", ".join(record.representations) or "none"),
+        Fact("basis fluxes", ", ".join(record.flux_names)),
+        Fact("frame of the fluxes", record.frame),
+        Fact("host lattice", ", ".join(record.host) or "not given"),
+        Fact("unit style", record.units),
+        Fact("time step", f"{number(record.timestep * time)} {units.time_label}"),
+        Fact("sampling", f"every {record.every} steps, {number(record.interval * time)} {units.time_label}"),
+        Fact("samples", f"{record.samples}, steps {record.first_step} to {record.last_step}"),
+        Fact("flux series", "not kept" if record.series is None else f"kept, {_stretches(record)}"),
+        Fact("spectra", spectra or "none"),
+        Fact("temperature", f"{temperature} {units.label('K')}"),
+        Fact("degrees of freedom", number(record.degrees_of_freedom)),
+        Fact("volume", f"{number(volume)} {unit_text(units.label('Å^3'))}"),
+    ]
+
+
+def _stretches(record: Record) -> str:
+    count = 0 if record.series is None else len(record.series.stretches)
+    return "without a gap" if count <= 1 else f"in {count} stretches"
+
+
+def provenance_facts(results: Results) -> list[Fact]:
+    """Where the file comes from."""
+    own = [Fact("file", results.path.name), Fact("format version", str(FORMAT_VERSION))]
+    return own + [Fact(key.replace("_", " "), value_text(value)) for key, value in results.provenance.items()]
+
+
+def parameters(results: Results) -> list[Fact]:
+    """Every key of the configuration: its value, and whether it was given, a default, or chosen for this run."""
+    default = dict(_flattened(Config().model_dump()))
+    facts = []
+    for key, value in _flattened(results.config.model_dump()):
+        if key not in default or value != default[key]:
+            facts.append(Fact(key, value_text(value), "given"))
+        elif value is None:
+            facts.append(Fact(key, *_chosen(key, results)))
+        else:
+            facts.append(Fact(key, value_text(value), "default"))
+    return facts
+
+
+def _flattened(data: Mapping[str, Any], prefix: str = "") -> Iterable[tuple[str, Any]]:
+    for key, value in data.items():
+        if isinstance(value, Mapping) and value:
+            yield from _flattened(value, f"{prefix}{key}.")
+        else:
+            yield prefix + key, value
+
+
+def _chosen(key: str, results: Results) -> tuple[str, str]:
+    """What stands in for a key that was not given, and by which rule."""
+    record, found = results.record, results.outcome.results
+    if key == "output":
+        return results.path.name, "default: named after the configuration, the fix or the trajectory"
+    if key == "species":
+        return ", ".join(record.species), "default: one species for each LAMMPS type"
+    if key == "representations":
+        return ", ".join(record.representations) or "none", "default: all the charges that the run knows"
+    if key == "block":
+        return "automatic", "default: by memory"
+    if key == "cepstral.cutoff":
+        return _each(found, "cepstral", cutoff_text), _origins(found, "cepstral", "cutoff_origin", origin_text)
+    if key == "cepstral.order":
+        order = _each(found, "cepstral", lambda details: value_text(details.get("order")))
+        return order, _origins(found, "cepstral", "order_origin", origin_text)
+    if key in ("einstein.window", "msd.window"):
+        method = key.partition(".")[0]
+        return _each(found, method, window_text), _origins(found, method, "window_rule", rule_text)
+    if key in ("temperature", "volume"):
+        state = find(found, key, "system")
+        return ("unknown" if state is None else quantity_with_unit(state)), "measured"
+    if key == "thermo":
+        return "conductivities and diffusion coefficients", "default"
+    return "none", "default"
+
+
+def _each(results: Sequence[Result], method: str, text: Callable[[Mapping[str, Any]], str]) -> str:
+    parts = []
+    for result in results:
+        if result.method == method and ("cutoff" in result.details or "window_begin" in result.details):
+            frame = f", {result.details.get('frame')} frame" if method == "msd" else ""
+            parts.append(f"{result.of}{frame}: {text(result.details)}")
+    return "; ".join(parts) or "not used"
+
+
+def _origins(results: Sequence[Result], method: str, key: str, text: Callable[[Any], str]) -> str:
+    found = {text(result.details[key]) for result in results if result.method == method and key in result.details}
+    return "default: from the data" + (f" ({', '.join(sorted(found))})" if found else "")
