@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.signal import lfilter
 
-from lammps_topo.errors import EstimateError
+from .errors import EstimateError
 
 __all__ = [
     "LinearProcess",
@@ -35,7 +35,7 @@ Array = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class LinearProcess:
-    """Sum of independent Gaussian series x_t = sum_j b_j w_(t-j) - sum_(i>0) a_i x_(t-i), w white with unit variance.
+    """Sum of independent Gaussian series x_t = sum_j b_j w_(t-j) - sum_(i>0) a_i x_(t-i), w unit white noise.
 
     Its samples are ``interval`` apart; spectral densities are two-sided, as in ``estimate.spectrum``.
     """
@@ -104,14 +104,14 @@ def autoregressive(time: float, *, interval: float, variance: float = 1.0) -> Li
 def two_times(
     fast: float, slow: float, *, fraction: float, interval: float, variance: float = 1.0
 ) -> LinearProcess:
-    """Sum of two independent AR(1): ``fraction`` of the variance decays with ``slow``, the rest with ``fast``."""
+    """Sum of two AR(1): ``fraction`` of the variance decays with ``slow``, the rest with ``fast``."""
     quick = _exponential(fast, interval=interval, variance=variance * (1 - fraction))
     lasting = _exponential(slow, interval=interval, variance=variance * fraction)
     return LinearProcess(filters=(quick, lasting), interval=interval)
 
 
 def resonance(frequency: float, decay: float, *, interval: float) -> LinearProcess:
-    """AR(2) that rings at ``frequency`` (1/time) and forgets with exp(-t/decay); innovations of unit variance.
+    """AR(2) that rings at ``frequency`` (1/time) and forgets with exp(-t/decay); unit innovations.
 
     The poles are exp(-interval/decay ± 2 pi i frequency interval); where frequency decay >> 1, S(0) is far
     below the peak.
@@ -124,8 +124,8 @@ def resonance(frequency: float, decay: float, *, interval: float) -> LinearProce
 def dip(time: float, *, ratio: float, interval: float, variance: float = 1.0) -> LinearProcess:
     """A spectrum with a dip at zero frequency: the backflow of molten salts.
 
-    White noise through exp(-t/time)-filters, the low frequencies taken out by a zero of the filter placed so that
-    S(0) is about ``ratio`` times the maximum: b(z) = 1 - c z over a(z) = (1 - p z)², p = exp(-interval/time).
+    White noise through the filter b/a with b(z) = 1 - c z, a(z) = (1 - p z)², p = exp(-interval/time); c is
+    placed so that S(0) is ``ratio`` times the maximum, which lies near f = 1/(2 pi time).
     """
     pole = float(np.exp(-interval / time))
     a = (1.0, -2 * pole, pole**2)
@@ -185,7 +185,7 @@ def ornstein_uhlenbeck(
     rng: np.random.Generator,
     components: int = 3,
 ) -> Particles:
-    """Free particles whose velocities are Ornstein-Uhlenbeck processes: dv = -v dt/relaxation + noise, dx = v dt.
+    """Free particles with Ornstein-Uhlenbeck velocities: dv = -v dt/relaxation + noise, dx = v dt.
 
     Velocities and positions are drawn from their exact joint distribution, for any interval:
     <v²> = diffusion/relaxation, <[x(t)-x(0)]²> = 2 diffusion (t - relaxation (1 - exp(-t/relaxation))).

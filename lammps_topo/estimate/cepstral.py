@@ -1,14 +1,14 @@
 """Cepstral analysis: the zero-frequency value of a spectral density from the logarithm of its periodogram.
 
-Method and equations: physics.md section 3, [PGB] appendix B. The logarithm of the periodogram of flux 0, with the
+Method and equations: physics.md section 3, [PGB] appendix B. The logarithm of the periodogram of flux 0, the
 other fluxes eliminated, is that of the spectral density plus noise of known mean and variance; the Fourier
 coefficients C_n of the logarithm beyond the first few are noise and are left out (Akaike's criterion).
 
 The quoted error is the theoretical one at the order in use. It does not know that this order was chosen from
-the same data, nor of what the left-out coefficients would have changed: at a given, sufficient order it covers
-the truth as it should; with Akaike's choice it does in 55-65 % (1 sigma) and 90-95 % (2 sigma) of cases on
-spectra with one feature, and in much fewer where a dip or a peak at zero frequency is narrow compared with f*.
-``scan_cutoffs`` shows that case: the plateau against f* is missing.
+the same data, nor of what the coefficients left out would have changed. At a given, sufficient order it
+covers the truth as it should; with Akaike's choice it does so in 55-65 % (one error) and 90-95 % (two) of
+cases on spectra with one feature, and in far fewer where a dip or a peak at zero frequency is narrow
+compared with f*. ``scan_cutoffs`` shows that case: the plateau against f* is missing.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ import scipy.fft
 from numpy.typing import NDArray
 from scipy.special import digamma, polygamma
 
-from lammps_topo.errors import EstimateError
-from lammps_topo.estimate.spectrum import Spectrum, schur_dof, schur_spectrum, truncate
+from ..errors import EstimateError
+from .spectrum import Spectrum, schur_dof, schur_spectrum, truncate
 
 __all__ = ["CepstralEstimate", "automatic_cutoff", "cepstral", "scan_cutoffs"]
 
@@ -76,14 +76,15 @@ def cepstral(
 ) -> CepstralEstimate:
     """Cepstral estimate of S(0) of flux 0 of ``spectrum``, all other fluxes eliminated.
 
-    ``cutoff`` is f* in 1/time (``automatic_cutoff`` without it; ``math.inf`` for the whole band), ``order`` is
-    P* (Akaike's choice without it, at most ``maximum_order``). Equations: physics.md section 3 and
+    ``cutoff`` is f* in 1/time (``automatic_cutoff`` without it; ``math.inf`` for the whole band), ``order``
+    is P* (Akaike's choice without it, at most ``maximum_order``). Equations: physics.md section 3 and
 
-        aic(P) = sum_(n>=P) C_n²/var C_n + 2 P,    var C_n = psi'(nu-M+1)/N, twice that for n = 0 and n = N/2.
+        aic(P) = sum_(n>=P) C_n²/var C_n + 2 P,    var C_n = psi'(nu-M+1)/N, twice that for n = 0, N/2
 
-    Ordinates with half the degrees of freedom (f = 0; the Nyquist frequency, if it is in use) are corrected for
-    their own bias, psi((nu-M+1)/2); their larger variance is a correction of order P*/N that is left out, as in
-    [PGB]. Raises EstimateError for fewer than five ordinates, an order out of range, or a bad spectrum.
+    Ordinates with half the degrees of freedom (f = 0; the Nyquist frequency, where it is in use) are
+    corrected for their own bias, psi((nu-M+1)/2) - ln(nu/2). Their larger variance changes var C_n by a
+    fraction of order 1/N and is left out, as in [PGB]. Raises EstimateError for fewer than five ordinates,
+    an order out of range, or a bad spectrum.
     """
     limit = automatic_cutoff(spectrum) if cutoff is None else cutoff
     if not limit > 0:
@@ -92,7 +93,7 @@ def cepstral(
     ordinates = used.frequency.size
     if ordinates < FEWEST:
         raise EstimateError(
-            f"only {ordinates} ordinates lie below the cut-off frequency {limit:g}; at least {FEWEST} are needed"
+            f"only {ordinates} ordinates lie below the cut-off frequency {limit:g}; {FEWEST} are needed"
         )
     dof = schur_dof(used)
     shape = np.where(used.halved, dof / 2, dof)
@@ -105,8 +106,8 @@ def cepstral(
     chosen = int(aic.argmin()) + 1 if order is None else order
     kept = np.where(np.arange(ordinates) < chosen, coefficients, 0.0)
     smooth = np.exp(np.asarray(scipy.fft.dct(kept, type=1), dtype=np.float64))
-    # at the full order the last coefficient counts once, and L_0 itself is what remains
-    spread = variance * ((4 * chosen - 2) / steps if chosen < ordinates else 2.0)
+    # at the full order nothing is left out: ln S(0) is the ordinate at f = 0 itself
+    spread = variance * (4 * chosen - 2) / steps if chosen < ordinates else float(polygamma(1, dof / 2))
     whole = 2 * (ordinates - 1) == used.segment
     return CepstralEstimate(
         zero_frequency=float(smooth[0]),
@@ -145,8 +146,8 @@ def _highest_order(ordinates: int, order: int | None, maximum_order: int | None)
 def automatic_cutoff(spectrum: Spectrum) -> float:
     """The f* that ``cepstral`` takes by itself, 1/time: twice the frequency below which half the power lies.
 
-    The power is that of flux 0 with the others eliminated. White noise keeps its whole band, an AR(1) of time tau
-    gets 1/(pi tau), a resonance twice its frequency, so that its flanks are inside. At least 64 ordinates
+    The power is that of flux 0 with the others eliminated. White noise keeps its whole band, an AR(1) of time
+    tau gets 1/(pi tau), a resonance twice its frequency, so that its flanks are inside. At least 64 ordinates
     are kept where the spectrum has them; above 95 % of the band all of it is taken. The median needs no
     smoothing: it is a sum over many ordinates. Raises EstimateError for a bad spectrum.
     """
@@ -161,10 +162,10 @@ def automatic_cutoff(spectrum: Spectrum) -> float:
 
 
 def scan_cutoffs(spectrum: Spectrum, cutoffs: Iterable[float] | None = None) -> tuple[CepstralEstimate, ...]:
-    """Estimates at several f* (1/time), for the plot of S(0) against f*; one that does not move is a plateau.
+    """Estimates at several f* (1/time), for the plot of S(0) against f* and its plateau.
 
-    Without ``cutoffs``: from 16 ordinates to the top of the band, two to an octave. Raises EstimateError for a
-    cut-off that leaves too few ordinates, or a bad spectrum.
+    Without ``cutoffs``: from 16 ordinates to the top of the band, two to an octave. Raises EstimateError for
+    a cut-off that leaves too few ordinates, or a bad spectrum.
     """
     if cutoffs is None:
         top = spectrum.frequency.size - 1

@@ -1,10 +1,12 @@
 """Slopes of mean square displacements: diffusion coefficients and Einstein-Helfand conductivities.
 
-MSD(t) is averaged over all time origins, so that its values at different lags are strongly correlated and the
+MSD(t) is averaged over time origins, so that its values at different lags are strongly correlated, and their
 scatter about a straight line says nothing about the error of its slope. The error comes from the run itself:
-the sums are kept by time batch, groups of batches that are long compared with the lags in use are left out in
-turn (delete-a-group jackknife with unequal groups: Busing, Meijer, van der Leeden, Stat. Comput. 9, 3 (1999)).
-Cartesian components are independent repeats of the noise, not of the slope: each keeps its own mean.
+the sums are kept by time batch, and groups of batches that are long compared with the lags in use are left
+out in turn (delete-a-group jackknife, groups of unequal size: Busing, Meijer, van der Leeden, Stat. Comput.
+9, 3 (1999)). Cartesian components repeat the noise independently, but not the slope: each keeps its own
+mean. That holds where the noise of two components is uncorrelated: liquids and cubic crystals along their
+axes.
 """
 
 from __future__ import annotations
@@ -18,14 +20,14 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.stats import norm
 from scipy.stats import t as student
 
-from lammps_topo.errors import EstimateError
+from ..errors import EstimateError
 
 __all__ = ["LeaveOneOut", "SlopeFit", "fit_slope", "leave_one_out"]
 
 GROUP = 2.0
 """A group of batches lasts at least this many times the longest lag in use."""
 FEWEST_GROUPS = 6
-"""Groups that the automatic window leaves room for; with ``GROUP`` it ends at 1/12 of the run at the latest."""
+"""Groups that the automatic window leaves room for; with ``GROUP`` it ends before 1/12 of the run."""
 OCTAVE = 2.0
 """Last over first lag of the windows that are tried."""
 ROUNDING = 1e-9
@@ -81,7 +83,7 @@ def leave_one_out(sums: Array, counts: Array, *, width: int) -> LeaveOneOut:
     grouped, pairs, weight = grouped[weight > 0], pairs[weight > 0], weight[weight > 0]
     if weight.size < 2:
         raise EstimateError(
-            f"an error bar needs at least two stretches of {width} time batches; the run has {sums.shape[0]} batches"
+            f"an error needs two stretches of {width} time batches or more; there are {sums.shape[0]} batches"
         )
     total, number = grouped.sum(axis=0), pairs.sum(axis=0)
     return LeaveOneOut(
@@ -98,9 +100,9 @@ def _ratio(sums: Array, counts: Array) -> Array:
 def error_band(
     lag: Array, sums: Array, counts: Array, *, batch_duration: float, integrate: bool = False
 ) -> Array:
-    """One-sigma band [L] of the average over batches and components, or of its trapezoidal integral over ``lag``.
+    """Standard error [L] of the mean over batches and components, or of its integral from the first lag on.
 
-    At each lag the groups are ``GROUP`` times as long as the lag; NaN where fewer than three fit into the run.
+    At each lag the groups are ``GROUP`` times as long as it; NaN where fewer than three fit into the run.
     """
     widths = np.array([group_width(time, batch_duration) for time in lag])
     band = np.full(lag.size, np.nan)
@@ -143,12 +145,15 @@ def octave_begins(lag: Array, batches: int, duration: float, *, fewest: int) -> 
     return begins
 
 
-def first_plateau(begins: dict[int, float], change: Callable[[float], tuple[float, float]]) -> tuple[float, str]:
+def first_plateau(
+    begins: dict[int, float], change: Callable[[float], tuple[float, float]]
+) -> tuple[float, str]:
     """Begin of the octave to read, and ``"plateau"`` or ``"longest"``.
 
-    ``change(begin)`` is the difference of a statistic between the octave from ``begin`` and the next one, and
-    its standard error. The first octave that agrees within one error makes the next one the choice, unless that
-    one differs from the one after it by more than ``CONFIRM`` errors (an oscillation that was crossed).
+    ``change(begin)`` is the difference of a statistic between the octave from ``begin`` and the next one,
+    and its standard error. The first octave that agrees within one error makes the next one the choice,
+    unless that one differs from the one after it by more than ``CONFIRM`` errors (an oscillation that was
+    crossed).
     """
     for number, begin in begins.items():
         if number + 2 in begins:
@@ -176,10 +181,10 @@ class SlopeFit:
     end: float
     """Last lag of the fit."""
     rule: str
-    """``"given"``; ``"plateau"``: the automatic rule found one; ``"longest"``: it found none in this run, the last
-    octave that leaves room for an error was taken and its difference from the one before added to the error."""
+    """``"given"``; ``"plateau"``: found by the automatic rule; ``"longest"``: it found none, the last octave
+    that leaves room for an error was taken, and its difference from the one before added to the error."""
     check: float
-    """Squared difference of the slopes in the two halves of the window over its variance: about 1 on a line."""
+    """Squared difference of the slopes in both halves of the window, over its variance: above 4, no line."""
     batches: int
     """Time batches that were averaged over."""
     groups: int
@@ -204,17 +209,17 @@ def fit_slope(
 ) -> SlopeFit:
     """Slope of the mean square displacement sums/counts at large lag.
 
-    ``lag`` [L] (time, any spacing), ``sums`` [NB, L, C]: squared displacements of each component over pairs of an
-    origin and a frame, the later of which is in time batch b; ``counts`` [NB, L]: those pairs. Batches last
-    ``batch_duration`` each, the last one may be incomplete. The fit is a straight line with intercept
-    through all lags of the window, each weighing as the stretch of lag it stands for.
+    ``lag`` [L] (time, any spacing, any order), ``sums`` [NB, L, C]: squared displacements of each component
+    over pairs of an origin and a frame, the later of which is in time batch b; ``counts`` [NB, L]: those
+    pairs. Batches last ``batch_duration`` each, the last one may be incomplete. The fit is a straight line
+    with intercept through all lags of the window, each weighing as the stretch of lag it stands for.
 
     Without ``window`` the window is an octave: octaves [b, 2b], half an octave apart, are tried from the
-    shortest lag on until the slope of one agrees with that of the octave after it, [2b, 4b], within one standard
-    error of the difference, and that one with [4b, 8b] within 2.5; the fit is made in [2b, 4b]. What the first
-    octave could hide within its error has decayed in the second. Windows end before 1/12 of the run.
-    Source: physics.md sections 3-4, [PGB] eq. 3.
-    Raises EstimateError for bad shapes, for a window without lags, and for a run too short to give an error.
+    shortest lag on until the slope of one agrees with that of the octave after it, [2b, 4b], within one
+    standard error of the difference, and that one with [4b, 8b] within 2.5; the fit is made in [2b, 4b].
+    What the first octave could hide within its error has decayed in the second. Windows end before 1/12 of
+    the run. Source: physics.md sections 3-4, [PGB] eq. 3. Raises EstimateError for bad shapes, for a window
+    without lags, and for a run too short to give an error.
     """
     data = _checked(lag, sums, counts, batch_duration)
     begin, end, rule = (*window, "given") if window is not None else _settle(data)
@@ -263,9 +268,9 @@ class _Batches:
     duration: float
 
     def between(self, begin: float, end: float) -> _Batches:
-        """The lags from ``begin`` to ``end`` that were sampled."""
+        """The lags from ``begin`` to ``end`` that were sampled in more than half of the batches."""
         kept = (self.lag >= begin * (1 - ROUNDING)) & (self.lag <= end * (1 + ROUNDING))
-        kept &= self.counts.sum(axis=0) > 0
+        kept &= (self.counts > 0).mean(axis=0) > 0.5
         return _Batches(self.lag[kept], self.sums[:, kept], self.counts[:, kept], self.duration)
 
     def slope(self, begin: float, end: float) -> tuple[Array, Array, LeaveOneOut]:
@@ -296,8 +301,9 @@ def _settle(data: _Batches) -> tuple[float, float, str]:
         second, second_left, _ = both.slope(begin * OCTAVE, begin * OCTAVE**2)
         return float((second - first).mean()), float(parts.error(second - first, second_left - first_left))
 
-    sampled = data.lag[data.counts.sum(axis=0) > 0]
-    begins = octave_begins(sampled, data.sums.shape[0], data.duration, fewest=FEWEST_LAGS)
+    begins = octave_begins(
+        data.between(0.0, math.inf).lag, data.sums.shape[0], data.duration, fewest=FEWEST_LAGS
+    )
     begin, rule = first_plateau(begins, change)
     return begin, begin * OCTAVE, rule
 

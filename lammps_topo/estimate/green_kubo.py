@@ -13,8 +13,8 @@ import numpy as np
 import scipy.fft
 from numpy.typing import ArrayLike, NDArray
 
-from lammps_topo.errors import EstimateError
-from lammps_topo.estimate.einstein import (
+from ..errors import EstimateError
+from .einstein import (
     FEWEST_GROUPS,
     OCTAVE,
     ROUNDING,
@@ -53,8 +53,8 @@ class RunningIntegral:
     error: float
     """Standard error of ``value``."""
     rule: str
-    """``"plateau"``; ``"longest"``: there was none within ``max_lag`` and 1/12 of the run, the last octave was
-    taken and its difference from the one before added to the error."""
+    """``"plateau"``; ``"longest"``: there was none within ``max_lag`` and 1/12 of the run, the last octave
+    was taken and its difference from the one before added to the error."""
     batches: int
     """Contiguous batches of the series that were used."""
 
@@ -62,11 +62,11 @@ class RunningIntegral:
 def running_integral(flux: ArrayLike, interval: float, *, max_lag: int, batches: int = 48) -> RunningIntegral:
     """Running Green-Kubo integral of ``flux`` [T, C], samples ``interval`` apart, to ``max_lag`` samples.
 
-    The correlation is the mean over all T - k pairs at lag k (unbiased; the mean of the flux is not removed),
-    by FFT of each batch of origins. The value is the mean of the integral over an octave: octaves [t, 2t], half
-    an octave apart, are tried from the shortest on until the mean over one agrees with that over the next,
-    [2t, 4t], within one standard error of the difference; the value is the latter (the rule of
-    ``einstein.fit_slope``; a mean, as the integral at one time rings with the flux). Equation: physics.md
+    The correlation is the mean over all T - k pairs at lag k (unbiased; the mean of the flux is not
+    removed), by FFT of each batch of origins. The value is the mean of the integral over an octave: octaves
+    [t, 2t], half an octave apart, are tried from the shortest on until the mean over one agrees with that
+    over the next, [2t, 4t], within one standard error of the difference; the value is the latter (the rule
+    of ``einstein.fit_slope``; a mean, as the integral at one time rings with the flux). Equation: physics.md
     section 3. Raises EstimateError for bad shapes or a series that is too short.
     """
     series = np.asarray(flux, dtype=np.float64)
@@ -83,7 +83,7 @@ def running_integral(flux: ArrayLike, interval: float, *, max_lag: int, batches:
             f"batches must lie between {FEWEST_GROUPS} and the {series.shape[0]} samples, not {batches}"
         )
     sums, counts = _correlation_sums(series, max_lag, batches)
-    lag = np.arange(max_lag + 1) * float(interval)
+    lag = np.arange(max_lag + 1, dtype=np.float64) * float(interval)
     duration = series.shape[0] // batches * float(interval)
     cut, value, error, rule = _plateau(lag, sums, counts, duration)
     correlation = sums.sum(axis=0) / counts.sum(axis=0)[:, None]
@@ -102,7 +102,7 @@ def running_integral(flux: ArrayLike, interval: float, *, max_lag: int, batches:
 
 
 def _correlation_sums(series: Array, max_lag: int, batches: int) -> tuple[Array, Array]:
-    """Sums of products J(t) J(t+k) over the origins t of each batch, [NB, L, C], and their number, [NB, L]."""
+    """Sums of J(t) J(t+k) over the origins t of each batch, [NB, L, C], and their number, [NB, L]."""
     samples = series.shape[0]
     edges = np.linspace(0, samples, batches + 1).astype(np.int64)
     lags = np.arange(max_lag + 1)
@@ -118,7 +118,7 @@ def _correlation_sums(series: Array, max_lag: int, batches: int) -> tuple[Array,
 
 
 def _plateau(lag: Array, sums: Array, counts: Array, duration: float) -> tuple[float, float, float, str]:
-    """Begin of the octave that is read, mean of the integral there, its error, and the rule that led to it."""
+    """Begin of the octave that is read, mean of the integral there, its error, and the rule."""
 
     def octaves(begin: float) -> tuple[Array, Array, Array, Array, LeaveOneOut]:
         """Mean integral in the octave from ``begin`` and in the next, [C] and [G, C] each."""

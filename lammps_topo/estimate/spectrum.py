@@ -1,8 +1,8 @@
 """Spectral densities: the cross-periodogram matrix of several fluxes and what is made of it before any fit.
 
-Convention (physics.md section 3): with N samples an interval eps apart,
+Convention (physics.md section 3): with N samples an interval eps apart and f_k = k/(N eps),
 
-    S_ab(f_k) = eps/N <conj(J~_a(k)) J~_b(k)>,    J~_a(k) = sum_t J_a(t) exp(-2 pi i k t/N),    f_k = k/(N eps)
+    S_ab(f_k) = eps/N <conj(J~_a(k)) J~_b(k)>,    J~_a(k) = sum_t J_a(t) exp(-2 pi i k t/N)
 
 averaged over Cartesian components and segments. S_aa(0) is the two-sided zero-frequency spectral density,
 int <J_a(t) J_a(0)> dt over all times of one component: twice the Green-Kubo integral.
@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from lammps_topo.errors import EstimateError
+from ..errors import EstimateError
 
 __all__ = [
     "Spectrum",
@@ -40,7 +40,7 @@ class Spectrum:
     matrix: NDArray[np.complex128]
     """Hermitian matrices S_ab(f_k), [K, M, M], flux² time."""
     dof: float
-    """Complex degrees of freedom nu of an ordinate (components times segments); where ``halved``, half of it."""
+    """Complex degrees of freedom nu of an ordinate (components × segments); half of it where ``halved``."""
     interval: float
     """Time between samples."""
     segment: int
@@ -50,7 +50,7 @@ class Spectrum:
     def halved(self) -> NDArray[np.bool_]:
         """Ordinates with half the degrees of freedom, their Fourier sums being real (0 and Nyquist), [K]."""
         index = np.rint(self.frequency * self.segment * self.interval).astype(np.int64)
-        return (index == 0) | (2 * index == self.segment)
+        return np.asarray((index == 0) | (2 * index == self.segment), dtype=np.bool_)
 
     @property
     def nyquist(self) -> float:
@@ -61,9 +61,10 @@ class Spectrum:
 def cross_periodogram(flux: ArrayLike, interval: float, *, segment: int | None = None) -> Spectrum:
     """Cross-periodogram matrix of ``flux`` [T, M, C]: samples, fluxes, equivalent (Cartesian) components.
 
-    ``segment`` is the even number of samples of one segment; without it the whole series (its even part) is one
-    segment. Samples after the last whole segment are not used, the mean is not removed. Equation: physics.md
-    section 3, [PGB] appendix B. Raises EstimateError for a series that is too short, odd segments, or a NaN.
+    ``segment`` is the even number of samples of one segment; without it the whole series (its even part) is
+    one segment. Samples after the last whole segment are not used, the mean is not removed. Equation:
+    physics.md section 3, [PGB] appendix B. Raises EstimateError for a series that is too short, an odd
+    segment, or a value that is not finite.
     """
     series = np.asarray(flux, dtype=np.float64)
     if series.ndim != 3 or 0 in series.shape:
@@ -125,21 +126,21 @@ def truncate(spectrum: Spectrum, cutoff: float) -> Spectrum:
 
 
 def schur_dof(spectrum: Spectrum) -> float:
-    """Complex degrees of freedom nu - M + 1 of ``schur_spectrum``: M - 1 are spent on the eliminated fluxes."""
-    return spectrum.dof - spectrum.matrix.shape[1] + 1
+    """Complex degrees of freedom nu - M + 1 of ``schur_spectrum``: each eliminated flux costs one."""
+    return float(spectrum.dof - spectrum.matrix.shape[1] + 1)
 
 
 def schur_spectrum(spectrum: Spectrum) -> NDArray[np.float64]:
     """Spectral density 1/(S^-1)_00 of flux 0 with all others eliminated, [K], flux² time; S_00 for one flux.
 
-    It is distributed as its limit times Gamma(nu - M + 1)/nu ([PGB] appendix B): ``schur_dof`` gives the shape,
-    the mean is therefore low by (nu - M + 1)/nu. Raises EstimateError if there are more fluxes than degrees of
-    freedom, if an eliminated flux is a combination of others, or if nothing positive is left of flux 0.
+    It is distributed as its limit times Gamma(nu - M + 1)/nu ([PGB] appendix B): ``schur_dof`` is the shape,
+    and the mean is low by the factor (nu - M + 1)/nu. Raises EstimateError if there are more fluxes than
+    degrees of freedom, if an eliminated flux is a combination of others, or if nothing positive is left.
     """
     fluxes = spectrum.matrix.shape[1]
     if schur_dof(spectrum) < 1:
         raise EstimateError(
-            f"{fluxes - 1} fluxes cannot be eliminated with {spectrum.dof:g} degrees of freedom in an ordinate; "
+            f"{fluxes - 1} fluxes cannot be eliminated with {spectrum.dof:g} degrees of freedom an ordinate: "
             "average over more segments"
         )
     power = np.einsum("kaa->ka", spectrum.matrix).real
@@ -147,7 +148,7 @@ def schur_spectrum(spectrum: Spectrum) -> NDArray[np.float64]:
         index, flux = np.argwhere(~(power > 0))[0]
         raise EstimateError(
             f"the spectral density of flux {flux} is {power[index, flux]:g} at frequency "
-            f"{spectrum.frequency[index]:g}; it must be positive (a constant flux, or one with its mean removed?)"
+            f"{spectrum.frequency[index]:g}; it must be positive (a constant flux, or its mean removed?)"
         )
     scale = 1 / np.sqrt(power)
     rest = spectrum.matrix * scale[:, :, None] * scale[:, None, :]

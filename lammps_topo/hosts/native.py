@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from ..config import parse_config, read_text, words_to_overrides
+from ..config import Config, parse_config, read_text, words_to_overrides
 from ..errors import ConfigError, TopoError
 from ..measurement import Host, Measurement
 from ..stream.block import SUMS, Packed
@@ -80,8 +80,8 @@ class NativeHost:
             try:
                 text = read_text(path)
             except ConfigError as error:
-                hint = "" if "." in path else f" (keyword '{path}' without a value?)"
-                problem = f"{error}{hint}"
+                is_keyword = path.split(".")[0] in Config.model_fields
+                problem = f"keyword '{path}' has no value" if is_keyword else str(error)
         problem, text = self._comm.share((problem, text))
         if problem:
             raise ConfigError(problem)

@@ -9,110 +9,123 @@ from ..store import Results
 from .wording import cutoff_text, essentials, one_line, origin_text, quantity_with_unit, value_text
 
 
-def caption(figure: str, results: Results) -> str:
-    """Caption of the figure of that name; empty for one that is not known."""
-    write = _WRITERS.get(figure)
-    return "" if write is None else one_line(write(results))
+def caption(figure: str) -> str:
+    """What the figure of that name shows; empty for one that is not known."""
+    return _CAPTIONS.get(figure, "")
 
 
-def _spectrum(results: Results) -> str:
-    return (
-        "Spectral density of the charge current over 2 V kB T: its value at zero frequency (point with error bar) is the "
-        "conductivity. Thin: the periodogram, neighbouring ordinates averaged for display; thick: what the P* lowest "
-        "cepstral coefficients make of it below f* (dotted). Above the low frequencies, below the whole on logarithmic "
-        "axes. " + _each(results, "cepstral", _cepstral)
-    )
+def details(figure: str, results: Results) -> list[str]:
+    """The numbers that belong to it and how they were obtained, a line for each representation or species."""
+    write = _DETAILS.get(figure)
+    return [] if write is None else [unbroken(one_line(text)) for text in write(results)]
+
+
+def unbroken(text: str) -> str:
+    """No line ends within a number and its error."""
+    return text.replace(" ± ", "\u00a0±\u00a0").replace(" × 10", "\u00a0×\u00a010")
+
+
+_CAPTIONS = {
+    "spectrum": (
+        "Spectral density of the charge current over 2 V kB T: its value at zero frequency (point with error bar) is "
+        "the conductivity. Thin: the periodogram, neighbouring ordinates averaged for display; thick: what the P* "
+        "lowest cepstral coefficients make of it below f* (dotted). Above the low frequencies, below all on "
+        "logarithmic axes."
+    ),
+    "cutoffs": (
+        "The cepstral conductivity at other choices of f*, each with the P* of Akaike's criterion; bars are one "
+        "standard error. Where the points do not move with f*, its choice (dotted) does not matter; where they do, "
+        "the error bar of the result (band) is too small."
+    ),
+    "segments": (
+        "The cepstral conductivity from periodograms averaged over segments of the run, at the same f*, against the "
+        "length of a segment; the band is the result above. Segments too short to resolve the spectrum near zero "
+        "frequency lie off it."
+    ),
+    "dipole": (
+        "Mean square of the dipole that the current has displaced, with one-sigma bands from time batches: left on "
+        "logarithmic axes, right the range of the fit. The slope is 6 V kB T σ."
+    ),
+    "green-kubo": (
+        "Integral of the autocorrelation ⟨J(t)·J(0)⟩ of the charge current from 0 to t, over 3 V kB T, with its "
+        "one-sigma band. The point is the result, where it is read; the curve should be flat there and meet the "
+        "cepstral result (dashed, band)."
+    ),
+    "correlation": (
+        "Autocorrelation of the charge current over its value at t = 0, mean over time origins and Cartesian "
+        "components, with its one-sigma band: what the Green-Kubo integral is taken over."
+    ),
+    "msd": (
+        "Mean square displacement, mean over the atoms of a species and over time origins, with one-sigma bands: left "
+        "on logarithmic axes, right the range of the fits. The slope is 6 D."
+    ),
+}
+
+
+def _spectrum(results: Results) -> list[str]:
+    return _conductivities(results, "cepstral", _cepstral)
 
 
 def _cepstral(result: Result) -> str:
-    details = result.details
-    text = f"P* = {value_text(details.get('order'))} ({origin_text(details.get('order_origin', 'unknown'))})"
-    if "cutoff" in details:
-        text += f", f* = {cutoff_text(details)} ({origin_text(details.get('cutoff_origin', 'unknown'))})"
-    if "ordinates" in details:
-        text += f", {value_text(details['ordinates'])} ordinates"
-    if "degrees_of_freedom" in details:
-        text += f" of {value_text(details['degrees_of_freedom'])} degrees of freedom each"
+    known = result.details
+    text = f"P* = {value_text(known.get('order'))} ({origin_text(known.get('order_origin', 'unknown'))})"
+    if "cutoff" in known:
+        text += f", f* = {cutoff_text(known)} ({origin_text(known.get('cutoff_origin', 'unknown'))})"
+    if "ordinates" in known:
+        text += f", {value_text(known['ordinates'])} ordinates"
+    if "degrees_of_freedom" in known:
+        text += f" of {value_text(known['degrees_of_freedom'])} degrees of freedom each"
     return text
 
 
-def _cutoffs(results: Results) -> str:
-    chosen = []
-    for result in _conductivities(results, "cepstral"):
-        if "cutoff" in result.details:
+def _cutoffs(results: Results) -> list[str]:
+    lines = []
+    for result in results.outcome.results:
+        if (result.quantity, result.method) == ("conductivity", "cepstral") and "cutoff" in result.details:
             origin = origin_text(result.details.get("cutoff_origin", "unknown"))
-            chosen.append(f"{result.of}: f* = {cutoff_text(result.details)} ({origin})")
-    return (
-        "The cepstral conductivity at other choices of f*, each with the P* of Akaike's criterion; bars are one "
-        "standard error. Where the points do not move with f*, its choice does not matter; where they do, the error "
-        f"bar of the result (band) is too small. The dotted line is the choice. {'; '.join(chosen)}."
-    )
+            lines.append(f"{result.of}: f* = {cutoff_text(result.details)} ({origin})")
+    return lines
 
 
-def _segments(results: Results) -> str:
+def _segments(results: Results) -> list[str]:
     lengths = ", ".join(f"{part.segments} × {part.length}" for part in results.record.periodograms)
-    return (
-        "The cepstral conductivity from periodograms averaged over segments of the run, at the same f*, against the "
-        "length of a segment; the band is the result above. Segments too short to resolve the spectrum near zero "
-        "frequency lie off it. " + (f"Segments × samples: {lengths}." if lengths else "")
-    )
+    return [f"segments × samples: {lengths}"] if lengths else []
 
 
-def _dipole(results: Results) -> str:
-    return (
-        "Mean square of the dipole that the current has displaced, with one-sigma bands from time batches: left "
-        "on logarithmic axes, right the range of the fit. The slope is 6 V kB T σ. " + _each(results, "einstein", _fit)
-    )
+def _dipole(results: Results) -> list[str]:
+    return _conductivities(results, "einstein", _without_frame)
 
 
-def _fit(result: Result) -> str:
-    return ", ".join(part for part in essentials(result) if not part.endswith("frame"))
+def _green_kubo(results: Results) -> list[str]:
+    return _conductivities(results, "green-kubo", _without_frame)
 
 
-def _green_kubo(results: Results) -> str:
-    return (
-        "Integral of the autocorrelation ⟨J(t)·J(0)⟩ of the charge current from 0 to t, over 3 V kB T, with its "
-        "one-sigma band. The point is the result, where it is read; the curve should be flat there and meet the "
-        "cepstral result (dashed, band). "
-        + _each(results, "green-kubo", _fit)
-    )
+def _without_frame(result: Result) -> str:
+    return ", ".join(part for part in essentials(result) if not part.endswith(" frame"))
 
 
-def _correlation(results: Results) -> str:
-    return (
-        "Autocorrelation of the charge current over its value at t = 0, mean over time origins and Cartesian "
-        "components, with its one-sigma band: what the Green-Kubo integral is taken over."
-    )
+def _msd(results: Results) -> list[str]:
+    return [
+        f"{result.of}: D = {quantity_with_unit(result)} ({', '.join(essentials(result))})"
+        for result in results.outcome.results
+        if (result.quantity, result.method) == ("diffusion", "msd")
+    ]
 
 
-def _msd(results: Results) -> str:
-    return (
-        "Mean square displacement, mean over the atoms of a species and over time origins, with one-sigma bands: left "
-        "on logarithmic axes, right the range of the fits. The slope is 6 D. "
-        + " ".join(
-            f"{result.of}: D = {quantity_with_unit(result)} ({', '.join(essentials(result))})."
-            for result in results.outcome.results
-            if (result.quantity, result.method) == ("diffusion", "msd")
-        )
-    )
+def _conductivities(results: Results, method: str, how: Callable[[Result], str]) -> list[str]:
+    """A line for each representation; one line for those that say the same."""
+    lines: dict[str, list[str]] = {}
+    for result in results.outcome.results:
+        if (result.quantity, result.method) == ("conductivity", method):
+            lines.setdefault(f"σ = {quantity_with_unit(result)} ({how(result)})", []).append(result.of)
+    return [f"{' and '.join(names)}: {text}" for text, names in lines.items()]
 
 
-def _conductivities(results: Results, method: str) -> list[Result]:
-    return [one for one in results.outcome.results if (one.quantity, one.method) == ("conductivity", method)]
-
-
-def _each(results: Results, method: str, how: Callable[[Result], str]) -> str:
-    return " ".join(
-        f"{result.of}: σ = {quantity_with_unit(result)} ({how(result)})." for result in _conductivities(results, method)
-    )
-
-
-_WRITERS: dict[str, Callable[[Results], str]] = {
+_DETAILS: dict[str, Callable[[Results], list[str]]] = {
     "spectrum": _spectrum,
     "cutoffs": _cutoffs,
     "segments": _segments,
     "dipole": _dipole,
     "green-kubo": _green_kubo,
-    "correlation": _correlation,
     "msd": _msd,
 }

@@ -63,7 +63,7 @@ _LABEL_LENGTH = 40
 def settings() -> Iterator[None]:
     """Within it everything is drawn in the one style, whatever the user's matplotlibrc says."""
     with matplotlib.rc_context():
-        matplotlib.rcParams.update(matplotlib.rcParamsDefault)
+        matplotlib.rcdefaults()
         matplotlib.rcParams.update(_SETTINGS)
         yield
 

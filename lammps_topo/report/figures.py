@@ -14,7 +14,7 @@ from matplotlib.lines import Line2D
 from ..estimate.result import Curve, Result
 from ..record import Record
 from ..store import Results
-from .captions import caption
+from .captions import caption, details
 from .drawing import (
     COLOURS,
     FAINT,
@@ -56,12 +56,14 @@ class Drawing:
     ----------
     name : the ``figure`` of its curves
     title, caption : plain text
+    details : lines of plain text: the numbers that belong to the figure
     svg : an ``svg`` element
     """
 
     name: str
     title: str
     caption: str
+    details: list[str]
     svg: str
 
 
@@ -77,7 +79,8 @@ def draw_figures(results: Results) -> list[Drawing]:
         for index, name in enumerate([*first, *(name for name in groups if name not in first)]):
             title = _TITLES.get(name, quantity_text(name.replace("-", " ")))
             figure = _PAINTERS.get(name, _other)(_Scene(groups[name], results))
-            drawings.append(Drawing(name, title, caption(name, results), svg(figure, f"figure{index}", title)))
+            text = svg(figure, f"figure{index}", title)
+            drawings.append(Drawing(name, title, caption(name), details(name, results), text))
     return drawings
 
 
@@ -155,7 +158,9 @@ def _measured(axes: Axes, series: _Series, *, log_x: bool = False, log_y: bool =
 def _points(axes: Axes, series: _Series, *, log_x: bool = False) -> None:
     """Points with error bars, side by side where two series have the same."""
     x, y, error = _finite(series.curve, log_x=log_x)
-    x = x * 1.025 ** series.order[0] if log_x else x
+    extent = _extent([series.curve], axis="x", log=True)
+    if log_x and extent is not None:
+        x = x * (extent[1] / extent[0]) ** (0.012 * series.order[0])
     axes.errorbar(x, y, yerr=error, color=series.colour, fmt=series.marker, markersize=4.5, capsize=2.5, linewidth=1.1,
                   markerfacecolor="white", markeredgewidth=1.2)  # fmt: skip
 
@@ -215,11 +220,17 @@ def _finite(curve: Curve, *, log_x: bool = False, log_y: bool = False) -> tuple[
     return x, y, error
 
 
-def _range(curves: Iterable[Curve], *, axis: str = "y", log: bool = False) -> tuple[float, float] | None:
-    """Limits that hold all values, whatever the width of the bands; None where there is nothing to show."""
+def _extent(curves: Iterable[Curve], *, axis: str = "y", log: bool = False) -> tuple[float, float] | None:
+    """Smallest and largest value that can be shown, whatever the width of the bands; None if there is none."""
     values = np.concatenate([np.ravel(getattr(curve, axis)) for curve in curves] or [np.zeros(0)])
     values = values[np.isfinite(values) & ((values > 0) | (not log))]
-    return None if not values.size else padded(float(values.min()), float(values.max()), log=log)
+    return (float(values.min()), float(values.max())) if values.size else None
+
+
+def _range(curves: Iterable[Curve], *, axis: str = "y", log: bool = False) -> tuple[float, float] | None:
+    """Limits of an axis that hold all values, with a margin."""
+    extent = _extent(curves, axis=axis, log=log)
+    return None if extent is None else padded(*extent, log=log)
 
 
 def _limit(axes: Axes, curves: Sequence[Curve], *, x_log: bool = False, y_log: bool = False) -> None:
@@ -254,14 +265,15 @@ def _spectrum(scene: _Scene) -> Figure:
             curve = series.parts.get(part)
             if curve is None:
                 continue
-            style = {"color": series.colour, "linewidth": width, "alpha": alpha}
+            style: dict[str, Any] = {"color": series.colour, "linewidth": width, "alpha": alpha}
             style["linestyle"] = series.dashes if part == "cepstral" else "-"
             for axes, log in ((low, False), (whole, True)):
                 x, y, _ = _finite(curve, log_x=log, log_y=log)
                 axes.plot(x, y, zorder=order, **style)
             entries.append((Line2D([], [], **style), curve.label))
-            if part == "cepstral":
-                tops.append(float(np.nanmax(y)))
+            extent = _extent([curve])
+            if part == "cepstral" and extent is not None:
+                tops.append(extent[1])
         result = scene.result(series, "cepstral")
         if result is not None:
             _mark(low, 0.0, result, series)
@@ -273,13 +285,13 @@ def _spectrum(scene: _Scene) -> Figure:
                 for axes in (low, whole):
                     _vertical(axes, cutoff, series.colour)
     curves = [curve for series in scene.series for curve in series.parts.values()]
-    x_range, y_range = _range(curves, axis="x", log=True), _range(curves, log=True)
-    if x_range is not None and y_range is not None:
-        end = min(1.25 * max(cutoffs, default=np.inf), max(float(np.nanmax(curve.x)) for curve in curves))
+    x_extent, y_extent = _extent(curves, axis="x", log=True), _extent(curves, log=True)
+    if x_extent is not None and y_extent is not None:
+        end = min(1.25 * max(cutoffs, default=np.inf), x_extent[1])
         low.set_xlim(-0.02 * end, end)
-        low.set_ylim(0.0, 1.8 * max(tops, default=y_range[1]))
-        whole.set_xlim(x_range)
-        whole.set_ylim(y_range)
+        low.set_ylim(0.0, 1.8 * max([top for top in tops if top > 0], default=y_extent[1]))
+        whole.set_xlim(padded(*x_extent, log=True))
+        whole.set_ylim(padded(*y_extent, log=True))
         logarithmic(whole, x=True, y=True)
     if cutoffs:
         entries.append((line(FAINT, 1.1, linestyle=(0, (1, 2))), "f*"))
@@ -375,6 +387,7 @@ def _green_kubo(scene: _Scene) -> Figure:
         axes.set_xlim(limits)
         logarithmic(axes, x=True)
     entries = _entries(scene.series)
+    axes.set_ylim(bottom=min(0.0, axes.get_ylim()[0]))
     entries.append((line(INK, 0.0, marker="o", markersize=6.5), "result"))
     if shown:
         entries.append((line(FAINT, 0.9, linestyle=(0, (6, 3))), "cepstral, ± its error"))

