@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import io
 import json
 import os
 import tempfile
@@ -52,29 +53,38 @@ def keep_existing(path: Path) -> Path | None:
 
 def write_results(path: Path, record: Record, outcome: Outcome, config: Config, provenance: Mapping[str, Any]) -> None:
     """Replace ``path`` by a file with these contents. Raises FileError; then the old file is untouched."""
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    os.close(handle)
+    # built in memory: HDF5 cannot recover from a disk that fills up while it writes
+    image = io.BytesIO()
+    with h5py.File(image, "w") as file:
+        _write_dataclass(file.create_group("record"), record)
+        file["results"] = json.dumps([result.as_dict() for result in outcome.results])
+        file["notes"] = json.dumps(list(outcome.notes))
+        file["config"] = config.model_dump_json()
+        file["provenance"] = json.dumps(dict(provenance))
+        curves = file.create_group("curves")
+        for curve in outcome.curves:
+            _write_dataclass(curves.create_group(curve.name.replace("/", ":")), curve)
+        file.attrs["format"] = FORMAT
+        file.attrs["format_version"] = FORMAT_VERSION
+        file.attrs["sha256"] = _digest(file)
+    replace_file(path, image.getbuffer())
+
+
+def replace_file(path: Path, contents: bytes | memoryview) -> None:
+    """Put a file with these contents in the place of ``path`` at once. Raises FileError; then the old one stays."""
+    name = None
     try:
-        with h5py.File(name, "w") as file:
-            _write_dataclass(file.create_group("record"), record)
-            file["results"] = json.dumps([result.as_dict() for result in outcome.results])
-            file["notes"] = json.dumps(list(outcome.notes))
-            file["config"] = config.model_dump_json()
-            file["provenance"] = json.dumps(dict(provenance))
-            curves = file.create_group("curves")
-            for curve in outcome.curves:
-                _write_dataclass(curves.create_group(curve.name.replace("/", ":")), curve)
-            file.attrs["format"] = FORMAT
-            file.attrs["format_version"] = FORMAT_VERSION
-            file.attrs["sha256"] = _digest(file)
-        with open(name, "rb") as written:
-            os.fsync(written.fileno())
+        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+        with open(handle, "wb") as file:
+            file.write(contents)
+            file.flush()
+            os.fsync(file.fileno())
         os.chmod(name, 0o666 & ~_umask())
         os.replace(name, path)
-    except (OSError, RuntimeError, ValueError) as error:
+    except OSError as error:
+        if name is not None:
+            Path(name).unlink(missing_ok=True)
         raise FileError(_reason(error)) from None
-    finally:
-        Path(name).unlink(missing_ok=True)
 
 
 @dataclasses.dataclass(frozen=True)

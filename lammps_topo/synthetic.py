@@ -116,6 +116,8 @@ def resonance(frequency: float, decay: float, *, interval: float) -> LinearProce
     The poles are exp(-interval/decay ± 2 pi i frequency interval); where frequency decay >> 1, S(0) is far
     below the peak.
     """
+    if not frequency >= 0 or not decay > 0 or not interval > 0:
+        raise EstimateError("a resonance needs a positive frequency, decay time and interval")
     modulus = np.exp(-interval / decay)
     a = (1.0, float(-2 * modulus * np.cos(2 * np.pi * frequency * interval)), float(modulus**2))
     return LinearProcess(filters=(((1.0,), a),), interval=interval)
@@ -127,6 +129,8 @@ def dip(time: float, *, ratio: float, interval: float, variance: float = 1.0) ->
     White noise through the filter b/a with b(z) = 1 - c z, a(z) = (1 - p z)², p = exp(-interval/time); c is
     placed so that S(0) is ``ratio`` times the maximum, which lies near f = 1/(2 pi time).
     """
+    if not time > 0 or not interval > 0 or not 0 < ratio < 1:
+        raise EstimateError(f"a dip needs positive times and a ratio between 0 and 1, not {ratio:g}")
     pole = float(np.exp(-interval / time))
     a = (1.0, -2 * pole, pole**2)
     low, high = 0.0, 1.0
@@ -190,6 +194,8 @@ def ornstein_uhlenbeck(
     Velocities and positions are drawn from their exact joint distribution, for any interval:
     <v²> = diffusion/relaxation, <[x(t)-x(0)]²> = 2 diffusion (t - relaxation (1 - exp(-t/relaxation))).
     """
+    if not diffusion > 0 or not relaxation > 0 or not interval > 0:
+        raise EstimateError("a diffusion coefficient, a relaxation time and an interval must be positive")
     shape = (samples, particles * components)
     step = interval / relaxation
     pole = np.exp(-step)

@@ -14,6 +14,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import count
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -130,10 +131,11 @@ def octave_begins(lag: Array, batches: int, duration: float, *, fewest: int) -> 
     there is none.
     """
     begins = {}
-    for number in range(200):
-        begin = float(lag[0]) * OCTAVE ** (number / 2) if lag.size else math.inf
+    first, last = (float(lag[0]), float(lag[-1])) if lag.size else (math.inf, 0.0)
+    for number in count():
+        begin = first * OCTAVE ** (number / 2)
         end = begin * OCTAVE
-        if begin > lag[-1:].sum() or batches // group_width(end, duration) < FEWEST_GROUPS:
+        if begin > last or batches // group_width(end, duration) < FEWEST_GROUPS:
             break
         if np.count_nonzero((lag >= begin * (1 - ROUNDING)) & (lag <= end * (1 + ROUNDING))) >= fewest:
             begins[number] = begin

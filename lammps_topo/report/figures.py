@@ -216,7 +216,9 @@ def _finite(curve: Curve, *, log_x: bool = False, log_y: bool = False) -> tuple[
     """x, y and error; what cannot be drawn is NaN."""
     x = np.where(np.isfinite(curve.x) & ((curve.x > 0) | (not log_x)), curve.x, np.nan)
     y = np.where(np.isfinite(curve.y) & ((curve.y > 0) | (not log_y)), curve.y, np.nan)
-    error = None if curve.error is None else np.where(np.isfinite(curve.error), curve.error, np.nan)
+    error = None
+    if curve.error is not None and (known := np.isfinite(curve.error) & (curve.error >= 0)).any():
+        error = np.where(known, curve.error, np.nan)
     return x, y, error
 
 

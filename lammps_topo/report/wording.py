@@ -170,7 +170,7 @@ def essentials(result: Result) -> list[str]:
     if "window_begin" in details:
         verb = "mean over" if result.method == "green-kubo" else "fit"
         parts.append(f"{verb} {window_text(details)} ({rule_text(details.get('window_rule', 'unknown'))})")
-    if "cut" in details:
+    elif "cut" in details:
         parts.append(f"cut at {_with_unit(details, 'cut')}")
     if "batches" in details:
         parts.append(f"{value_text(details['batches'])} batches")

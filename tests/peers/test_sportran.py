@@ -1,8 +1,8 @@
 """SporTran's numbers on its molten NaCl series (1728 ions, 1400 K), without SporTran.
 
 The references were printed by SporTran 1.0.0rc4 (numpy 1.26) with repr(): HeatCurrent(traj, DT_FS=5.0,
-UNITS='metal', TEMPERATURE=mean of the Temp column, VOLUME=65013.301261), resample(fstar_THz=14.0), which averages
-and samples every 7 steps, then cepstral_analysis(): kappa, kappa_std, cutoffK = P* - 1.
+UNITS='metal', TEMPERATURE=mean of the Temp column, VOLUME=65013.301261), resample(fstar_THz=14.0), which
+averages and samples every 7 steps, then cepstral_analysis(): kappa, kappa_std, cutoffK = P* - 1.
 """
 
 import math

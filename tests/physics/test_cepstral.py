@@ -84,20 +84,22 @@ def test_error_is_that_of_the_formula_and_the_full_order_leaves_the_first_ordina
 @pytest.mark.parametrize("dof", [1, 3, 30])
 def test_log_spectrum_has_no_bias_at_any_ordinate(cutoff, dof):
     # 2000 realisations; the mean of ln(S^/S) at each of the ordinates is within 4.5 standard errors of zero
-    # (one-in-1e5 for a normal variable; 41 ordinates): half the degrees of freedom at 0 and at the true Nyquist
-    # frequency, all of them at the last ordinate of a truncated spectrum.
+    # (one-in-1e5 for a normal variable; 41 ordinates): half the degrees of freedom at 0 and at the true
+    # Nyquist frequency, all of them at the last ordinate of a truncated spectrum.
     rng = np.random.default_rng(4)
     rows = [cepstral(drawn(EXPONENTIAL, 80, dof=dof, rng=rng), cutoff=cutoff, order=1) for _ in range(2000)]
-    deviation = np.array([row.log_spectrum for row in rows]) - np.log(EXPONENTIAL.spectrum(rows[0].frequencies))
+    deviation = np.array([row.log_spectrum for row in rows]) - np.log(
+        EXPONENTIAL.spectrum(rows[0].frequencies)
+    )
     error = deviation.std(axis=0, ddof=1) / math.sqrt(len(rows))
     assert np.abs(deviation.mean(axis=0) / error).max() < 4.5
 
 
 @pytest.mark.parametrize("dof", [1, 3, 30])
 def test_given_order_covers_the_truth_as_a_normal_error_does(dof):
-    # White noise needs one coefficient; three are given. 1000 realisations: the standard error of a coverage of
-    # .683 is .015, of .954 it is .007; four of them each. The scatter agrees with the formula within four times
-    # its relative standard error 1/sqrt(2000).
+    # White noise needs one coefficient; three are given. 1000 realisations: the standard error of a coverage
+    # of .683 is .015, of .954 it is .007; four of them each. The scatter agrees with the formula within four
+    # times its relative standard error 1/sqrt(2000).
     rng = np.random.default_rng(5)
     process = synthetic.white(interval=0.01)
     rows = [cepstral(drawn(process, 400, dof=dof, rng=rng), cutoff=math.inf, order=3) for _ in range(1000)]
@@ -110,8 +112,8 @@ def test_given_order_covers_the_truth_as_a_normal_error_does(dof):
 
 
 def test_akaike_order_covers_less_as_the_docstring_says():
-    # Exact AR(1), 50 fs, 100 ps of 5 fs, automatic f*: measured over 300 realisations .61/.92. 250 here: standard
-    # errors .031 and .017; three of them about the claimed 55-65 % and 90-95 %.
+    # Exact AR(1), 50 fs, 100 ps of 5 fs, automatic f*: measured over 300 realisations .61/.92. 250 here:
+    # standard errors .031 and .017; three of them about the claimed 55-65 % and 90-95 %.
     rng = np.random.default_rng(6)
     rows = [cepstral(drawn(EXPONENTIAL, 20000, dof=3, rng=rng)) for _ in range(250)]
     values = np.array([row.zero_frequency for row in rows]) - EXPONENTIAL.zero_frequency
@@ -122,8 +124,9 @@ def test_akaike_order_covers_less_as_the_docstring_says():
 
 
 def test_series_and_segments_give_the_same_zero_frequency():
-    # From time series, through the periodogram: the whole series and 20 segments agree with the truth within four
-    # of their own errors, and segments (60 instead of 3 degrees of freedom) have the smaller variance at one order.
+    # From time series, through the periodogram: the whole series and 20 segments agree with the truth within
+    # four of their own errors, and segments (60 instead of 3 degrees of freedom) have the smaller variance
+    # at one order.
     series = EXPONENTIAL.sample(40000, components=3, rng=np.random.default_rng(7))[:, None, :]
     rows = [cepstral(cross_periodogram(series, 0.005, segment=s), cutoff=10.0, order=6) for s in (None, 2000)]
     for row in rows:
@@ -132,9 +135,9 @@ def test_series_and_segments_give_the_same_zero_frequency():
 
 
 def test_eliminated_flux_leaves_the_conditional_spectrum():
-    # J_0 = x + 3 y, J_1 = y with independent x, y: what is left of J_0 without J_1 is x. 150 realisations at a
-    # sufficient order (the left-out coefficients of this AR(1) sum to .004): the mean of ln S within four standard
-    # errors of zero; coverages within four of theirs (.038, .017).
+    # J_0 = x + 3 y, J_1 = y with independent x, y: what is left of J_0 without J_1 is x. 150 realisations at
+    # a sufficient order (the left-out coefficients of this AR(1) sum to .004): the mean of ln S within four
+    # standard errors of zero; coverages within four of theirs (.038, .017).
     rng = np.random.default_rng(8)
     process = synthetic.autoregressive(0.05, interval=0.02)
     logarithm, reduced = [], []

@@ -1,4 +1,4 @@
-"""Slopes of mean square displacements: exact curves, the naive sums as oracle, and coverage on exact processes."""
+"""Slopes of mean square displacements: exact curves, naive sums, and coverage on exact processes."""
 
 import math
 
@@ -11,9 +11,10 @@ from lammps_topo.estimate.einstein import fit_slope, leave_one_out
 
 
 def displacement_sums(positions, lags, *, batch, every=1, stride=1):
-    """The naive accumulator: sums [NB, L, C] and counts [NB, L] over pairs of an origin and a frame ``lag`` later.
+    """The naive accumulator: sums [NB, L, C] and counts [NB, L] over pairs, origin and frame ``lag`` later.
 
-    ``positions`` [T, n, C]; an origin every ``every * stride`` samples, frames every ``stride``; lags in samples.
+    ``positions`` [T, n, C]; an origin every ``every * stride`` samples, frames every ``stride``; lags in
+    samples.
     """
     samples = positions.shape[0]
     batches = -(-samples // batch)
@@ -21,21 +22,25 @@ def displacement_sums(positions, lags, *, batch, every=1, stride=1):
     counts = np.zeros((batches, len(lags)))
     for i, lag in enumerate(lags):
         origins = np.arange(0, samples - lag, every * stride)
-        square = ((positions[origins + lag] - positions[origins]) ** 2).mean(axis=1)
-        where = (origins + lag) // batch
-        counts[:, i] = np.bincount(where, minlength=batches)
-        for c in range(positions.shape[2]):
-            sums[:, i, c] = np.bincount(where, square[:, c], batches)
+        moved = positions[origins + lag] - positions[origins]
+        square = np.einsum("tnc,tnc->tc", moved, moved) / positions.shape[1]
+        edges = np.searchsorted((origins + lag) // batch, np.arange(batches + 1))
+        counts[:, i] = np.diff(edges)
+        sums[:, i] = np.diff(
+            np.concatenate((np.zeros((1, square.shape[1])), square.cumsum(axis=0)))[edges], axis=0
+        )
     return sums, counts
 
 
 def logarithmic(longest):
-    """Lags in samples: all to 8, then about eight an octave."""
-    return np.unique(np.rint(np.concatenate((np.arange(1, 8), np.geomspace(8, longest, 60)))).astype(int))
+    """Lags in samples: all to 8, then six an octave."""
+    octaves = math.log2(longest / 8)
+    coarse = np.geomspace(8, longest, round(6 * octaves) + 1)
+    return np.unique(np.rint(np.concatenate((np.arange(1, 8), coarse))).astype(int))
 
 
 def pieces(lags, levels, stride):
-    """The lags of each level of a multi-resolution accumulator: 1 … lags - 1, then stride times lags/stride …"""
+    """The lags of each level of a multi-resolution accumulator, none of them twice."""
     return [np.arange(1 if level == 0 else lags // stride, lags) * stride**level for level in range(levels)]
 
 
@@ -85,15 +90,18 @@ def test_jackknife_is_the_naive_one_for_equal_groups():
     sums, counts = rng.standard_normal((8, 5, 2)), np.ones((8, 5))
     parts = leave_one_out(sums, counts, width=2)
     means = sums.reshape(4, 2, 5, 2).mean(axis=1)
-    expected = means.std(axis=0, ddof=1) / math.sqrt(4)  # of a plain mean, the jackknife is the standard error
+    expected = means.std(axis=0, ddof=1) / math.sqrt(
+        4
+    )  # of a plain mean, the jackknife is the standard error
     found = parts.error(parts.curve, parts.left)
     inflation = found / np.sqrt((expected**2).sum(axis=1)) * 2
     np.testing.assert_allclose(inflation, inflation[0])
-    assert inflation[0] == pytest.approx(1.0908, abs=1e-4)  # Student's t, 6 degrees of freedom, 84.13 %
+    assert inflation[0] == pytest.approx(1.0906, abs=1e-4)  # Student's t, 6 degrees of freedom, 84.13 %
 
 
 def test_components_with_different_slopes_do_not_enlarge_the_error():
-    # An anisotropic crystal: the mean slope is known as well as its components are, their spread does not matter.
+    # An anisotropic crystal: the mean slope is known as well as its components are, their spread does not
+    # matter.
     rng = np.random.default_rng(3)
     walk = rng.standard_normal((8000, 1, 3)).cumsum(axis=0)
     lags = np.arange(1, 60)
@@ -113,7 +121,8 @@ def coverage(fits, truth):
 def assert_calibrated(fits, truth, name):
     """The aim is .62-.78 within one error and at least .92 within two.
 
-    With n realisations the standard errors are sqrt(.7 * .3/n) and sqrt(.92 * .08/n); two of them are allowed.
+    With n realisations the standard errors are sqrt(.7 * .3/n) and sqrt(.92 * .08/n); two of them are
+    allowed.
     """
     one, two = coverage(fits, truth)
     number = len(fits)
@@ -134,7 +143,7 @@ COLLECTIVE = {
 def test_einstein_helfand_slope_of_a_collective_flux_covers_the_truth(name):
     process, rng = COLLECTIVE[name], np.random.default_rng(5)
     lags, fits = logarithmic(800), []
-    for _ in range(150):
+    for _ in range(80):
         dipole = process.sample(10000, components=3, rng=rng).cumsum(axis=0)[:, None, :] * 0.01
         sums, counts = displacement_sums(dipole, lags, batch=250)
         fits.append(fit_slope(lags * 0.01, sums, counts, batch_duration=2.5))
@@ -144,29 +153,31 @@ def test_einstein_helfand_slope_of_a_collective_flux_covers_the_truth(name):
 
 
 def test_diffusion_of_many_particles_covers_the_truth():
-    # 54 particles, relaxation 0.1 ps, 40 ps of 20 fs: the error is 3 %. Measured over 300 realisations: .64/.96.
+    # 54 particles, relaxation 0.1 ps, 40 ps of 20 fs: the error is 3 %. Measured over 300 realisations:
+    # .64/.96.
     rng, lags, fits = np.random.default_rng(6), logarithmic(180), []
-    for _ in range(100):
+    for _ in range(60):
         free = synthetic.ornstein_uhlenbeck(2000, 54, diffusion=0.3, relaxation=0.1, interval=0.02, rng=rng)
         sums, counts = displacement_sums(free.positions, lags, batch=50)
         fits.append(fit_slope(lags * 0.02, sums, counts, batch_duration=1.0))
     assert_calibrated(fits, 2 * 0.3, "particles")
     assert np.mean([fit.slope for fit in fits]) == pytest.approx(0.6, rel=0.02)
-    # errors are those of the scatter: sqrt(2 * 100) of them give 7 % of a standard deviation, three allowed
+    # errors are those of the scatter: 60 realisations know it to 1/sqrt(120) = 9 %, three of that allowed
     scatter = np.std([fit.slope for fit in fits])
-    assert np.sqrt(np.mean([fit.error**2 for fit in fits])) == pytest.approx(scatter, rel=0.25)
+    assert np.sqrt(np.mean([fit.error**2 for fit in fits])) == pytest.approx(scatter, rel=0.27)
 
 
 def test_bound_particles_do_not_diffuse():
-    # A lattice ion, relaxation 0.3 ps: the slope is zero within its error, and that error is small against what a
-    # line through the rise would give, amplitude/relaxation = 0.67. Measured over 300 realisations: .68/.98.
-    rng, lags, fits = np.random.default_rng(7), logarithmic(400), []
-    for _ in range(30):
-        bound = synthetic.tethered(5000, 54, amplitude=0.2, relaxation=0.3, interval=0.04, rng=rng)
-        sums, counts = displacement_sums(bound.positions, lags, batch=125)
-        fits.append(fit_slope(lags * 0.04, sums, counts, batch_duration=5.0))
+    # A lattice ion, relaxation 0.3 ps: the slope is zero within its error, and that error is small against
+    # what a line through the rise would give, amplitude/relaxation = 0.67. Measured over 300 realisations:
+    # .68/.98.
+    rng, lags, fits = np.random.default_rng(7), logarithmic(200), []
+    for _ in range(60):
+        bound = synthetic.tethered(2500, 16, amplitude=0.2, relaxation=0.3, interval=0.08, rng=rng)
+        sums, counts = displacement_sums(bound.positions, lags, batch=62)
+        fits.append(fit_slope(lags * 0.08, sums, counts, batch_duration=4.96))
     assert_calibrated(fits, 0.0, "bound")
-    assert all(abs(fit.slope) < 0.01 for fit in fits)
+    assert all(abs(fit.slope) < 0.02 for fit in fits)
     plateau = np.mean([fit.curve[-1] for fit in fits])
     assert plateau == pytest.approx(2 * 0.2, rel=0.01)
 
@@ -233,10 +244,14 @@ def test_free_particles_have_the_velocities_and_positions_of_one_process():
     # exact joint draw: <v²> = D/relaxation, and displacements agree with the integral of the velocity
     rng = np.random.default_rng(12)
     free = synthetic.ornstein_uhlenbeck(20000, 20, diffusion=0.3, relaxation=0.5, interval=0.01, rng=rng)
-    # 60 components of 400 relaxation times each: relative standard error of a variance sqrt(1/(60 * 200)) ~ .01
+    # 60 components of 400 relaxation times each: relative standard error of a variance sqrt(1/(60 * 200)) ~
+    # .01
     assert free.velocities.var() == pytest.approx(0.6, rel=0.04)
     trapezoid = 0.005 * (free.velocities[1:] + free.velocities[:-1]).cumsum(axis=0)
-    assert np.abs(trapezoid - (free.positions[1:] - free.positions[:1])).max() < 0.05
+    away = trapezoid - (free.positions[1:] - free.positions[:1])
+    # the trapezoidal rule misses a noise of variance 2 D dt³/(12 relaxation²) a step: .063 at the end of
+    # 20000; five times that, where the particles have moved by 15
+    assert np.abs(away).max() < 0.32
 
 
 @pytest.mark.parametrize(

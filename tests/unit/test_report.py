@@ -22,7 +22,7 @@ from lammps_topo.config import Config, parse_config
 from lammps_topo.errors import FileError
 from lammps_topo.estimate.result import Curve, Outcome, Result
 from lammps_topo.record import DisplacementRecord, PeriodogramRecord, Record
-from lammps_topo.report.figures import draw_figures
+from lammps_topo.report.figures import Drawing, draw_figures
 from lammps_topo.report.page import render, write_report
 from lammps_topo.report.table import provenance_text, results_table, with_error
 from lammps_topo.report.wording import number, quantity_with_unit
@@ -134,6 +134,21 @@ def file(tmp_path: Path) -> Path:
     return _write(tmp_path, notes=("the run is short",))
 
 
+@pytest.fixture(scope="module")
+def results(tmp_path_factory: pytest.TempPathFactory) -> Results:
+    return read_results(_write(tmp_path_factory.mktemp("report"), notes=("the run is short",)))
+
+
+@pytest.fixture(scope="module")
+def html(results: Results) -> str:
+    return render(results, "agi.results.yaml")
+
+
+@pytest.fixture(scope="module")
+def drawings(results: Results) -> dict[str, Drawing]:
+    return {drawing.name: drawing for drawing in draw_figures(results)}
+
+
 class _Page(HTMLParser):
     """Checks that every element is closed where it must be; gathers text, tags and identifiers."""
 
@@ -239,8 +254,7 @@ def _read(text: str) -> tuple[float, float]:
 # ---- the table ------------------------------------------------------------------------------------------------------
 
 
-def test_the_table_has_every_number_in_its_group(file: Path) -> None:
-    results = read_results(file)
+def test_the_table_has_every_number_in_its_group(results: Results) -> None:
     lines = results_table(results).splitlines()
     assert lines[0] == "agi.topo.h5: 54 Ag, 54 I"
     titles = [line for line in lines[1:] if line and not line.startswith((" ", "note:"))]
@@ -251,15 +265,15 @@ def test_the_table_has_every_number_in_its_group(file: Path) -> None:
     assert lines[-1] == "note: the run is short"
 
 
-def test_columns_of_the_table_line_up(file: Path) -> None:
-    rows = [line for line in results_table(read_results(file)).splitlines() if line.startswith("  ")]
+def test_columns_of_the_table_line_up(results: Results) -> None:
+    rows = [line for line in results_table(results).splitlines() if line.startswith("  ")]
     methods = [result.method for result in _results()]
     starts = {next(row.index(f"  {method}") for method in methods if f"  {method}" in row) for row in rows}
     assert len(starts) == 1
 
 
-def test_the_table_says_what_a_number_is_worth(file: Path) -> None:
-    table = results_table(read_results(file))
+def test_the_table_says_what_a_number_is_worth(results: Results) -> None:
+    table = results_table(results)
     assert "P* = 5 (Akaike's criterion), f* = 3.6 THz (chosen from the data), bary frame" in table
     assert "fit 2–8 ps (no plateau found), error from 6 groups" in table
     assert "cut at 0.7 ps" in table
@@ -310,9 +324,8 @@ def test_the_report_is_a_page_and_a_list_of_numbers(file: Path) -> None:
     assert {item.name for item in file.parent.iterdir()} == {file.name, page.name, numbers.name}
 
 
-def test_the_page_has_every_number_and_note(file: Path) -> None:
-    page = _page(file)
-    results = read_results(file)
+def test_the_page_has_every_number_and_note(results: Results, html: str) -> None:
+    page = _Page(html)
     for result in results.outcome.results:
         assert quantity_with_unit(result) in page.words
         assert number(result.value, 7) in page.words
@@ -323,20 +336,19 @@ def test_the_page_has_every_number_and_note(file: Path) -> None:
         assert text in page.words
     for key in Config().model_dump():
         assert key in page.words
-    assert "msd: lags: 256" in page.words.replace("msd: window", "").replace("  ", " ")
+    assert "lags: 256" in page.words
 
 
-def test_the_page_is_well_formed_and_needs_nothing_else(file: Path) -> None:
-    page = _page(file)
+def test_the_page_is_well_formed_and_needs_nothing_else(results: Results, html: str) -> None:
+    page = _Page(html)
     assert page.tags["svg"] == page.tags["figure"] == len(AXES)
     assert page.tags["script"] == page.tags["link"] == page.tags["img"] == page.tags["iframe"] == 0
     assert len(page.ids) == len(set(page.ids))
     assert page.references <= set(page.ids)
     assert all(address.startswith("#") and address[1:] in page.ids for address in page.addresses)
-    text = write_report(file, None)[0].read_text(encoding="utf-8")
-    assert text.startswith("<!DOCTYPE html>")
-    assert set(re.findall(r"https?://[^\"'\s<]*", text)) == {"http://www.w3.org/2000/svg"}
-    assert str(file.parent) not in text
+    assert html.startswith("<!DOCTYPE html>")
+    assert set(re.findall(r"https?://[^\"'\s<]*", html)) == {"http://www.w3.org/2000/svg"}
+    assert str(results.path.parent) not in html
 
 
 def test_what_comes_from_a_file_is_never_markup(tmp_path: Path) -> None:
@@ -351,12 +363,12 @@ def test_what_comes_from_a_file_is_never_markup(tmp_path: Path) -> None:
         Curve(f"{HOSTILE}/a", HOSTILE, HOSTILE, x, x, HOSTILE, HOSTILE),
     ]
     path = _write(tmp_path, record, results, curves, (HOSTILE, "\ud7ff\x0b"), provenance={HOSTILE: HOSTILE})
-    page = _page(path)
+    text = write_report(path, None)[0].read_text(encoding="utf-8")
+    page = _Page(text)
     assert page.tags["script"] == 0
     assert page.tags["svg"] == 2
     assert page.words.count("<script>alert('1')</script>") > 20
     assert "_$I^" in page.words
-    text = write_report(path, None)[0].read_text(encoding="utf-8")
     assert "<script" not in text
     assert "\x0b" not in text
 
@@ -401,8 +413,7 @@ def test_reduced_units_are_said(tmp_path: Path) -> None:
 # ---- figures --------------------------------------------------------------------------------------------------------
 
 
-def test_every_axis_has_a_unit(file: Path) -> None:
-    drawings = {drawing.name: drawing for drawing in draw_figures(read_results(file))}
+def test_every_axis_has_a_unit(drawings: dict[str, Drawing]) -> None:
     assert list(drawings) == list(AXES)
     for name, labels in AXES.items():
         texts = _texts(drawings[name].svg)
@@ -415,8 +426,7 @@ def _texts(svg: str) -> Counter[str]:
     return Counter(" ".join(part.split()) for part in _Page(svg).text)
 
 
-def test_legends_captions_and_titles_of_figures(file: Path) -> None:
-    drawings = {drawing.name: drawing for drawing in draw_figures(read_results(file))}
+def test_legends_captions_and_titles_of_figures(drawings: dict[str, Drawing]) -> None:
     assert {"oxidation, periodogram", "atomic, cepstral", "oxidation, σ", "f*"} <= set(_texts(drawings["spectrum"].svg))
     assert {"Ag, barycentric", "Ag, host", "linear fit, in its window"} <= set(_texts(drawings["msd"].svg))
     assert {"oxidation", "cepstral, ± its error"} <= set(_texts(drawings["green-kubo"].svg))
@@ -425,33 +435,27 @@ def test_legends_captions_and_titles_of_figures(file: Path) -> None:
     assert all(drawing.title and (drawing.caption or drawing.name == "memory") for drawing in drawings.values())
 
 
-def test_the_report_is_the_same_every_time(file: Path) -> None:
-    results = read_results(file)
-    assert render(results, "a") == render(results, "a")
-
-
-def test_the_style_does_not_depend_on_the_users_and_does_not_leak(file: Path) -> None:
+def test_the_page_is_the_same_every_time_whatever_the_users_style(results: Results, html: str) -> None:
     import matplotlib
 
-    results = read_results(file)
-    usual = render(results, "a")
     with matplotlib.rc_context({"font.size": 25, "axes.grid": False, "svg.fonttype": "path"}):
-        assert render(results, "a") == usual
+        assert render(results, "agi.results.yaml") == html
         assert matplotlib.rcParams["font.size"] == 25
 
 
 # ---- files ----------------------------------------------------------------------------------------------------------
 
 
-def test_output_may_be_a_file_or_a_folder(file: Path) -> None:
-    folder = file.parent / "report"
+def test_output_may_be_a_file_or_a_folder(tmp_path: Path) -> None:
+    file, folder = _write(tmp_path, curves=[]), tmp_path / "report"
     folder.mkdir()
     assert [path.name for path in write_report(file, folder)] == ["agi.report.html", "agi.results.yaml"]
     assert write_report(file, folder / "x.html") == [folder / "x.html", folder / "x.results.yaml"]
     assert write_report(file, folder / "y.report.html") == [folder / "y.report.html", folder / "y.results.yaml"]
 
 
-def test_a_report_that_cannot_be_written_leaves_nothing_behind(file: Path) -> None:
+def test_a_report_that_cannot_be_written_leaves_nothing_behind(tmp_path: Path) -> None:
+    file = _write(tmp_path, curves=[])
     with pytest.raises(FileError, match=r"report 'nowhere.*' cannot be written: No such file or directory"):
         write_report(file, Path("nowhere") / "x.html")
     with pytest.raises(FileError, match="that is the results file itself"):

@@ -27,7 +27,7 @@ def fluxes(samples=60, count=3, components=2, seed=1):
 
 def naive(flux, interval):
     """S_ab(k) = eps/N <conj(J_a) J_b> by explicit Fourier sums."""
-    samples, count, components = flux.shape
+    samples, count, _ = flux.shape
     time = np.arange(samples)
     matrix = np.zeros((samples // 2 + 1, count, count), dtype=complex)
     for k in range(samples // 2 + 1):
@@ -110,9 +110,9 @@ def test_schur_spectrum_does_not_see_what_the_other_fluxes_carry():
 
 
 def test_schur_spectrum_has_the_gamma_distribution_of_a_wishart_matrix():
-    # White fluxes, nu = 4, M = 3: Gamma(2)/4 of the conditional variance (here 1). 4999 independent ordinates:
-    # mean 1/2 with standard error sqrt(2)/4/sqrt(4999) = 0.005; variance 2/16, its relative standard error
-    # sqrt(kurtosis/n) = sqrt((2 + 6/2)/4999) = 0.032. Both within four standard errors.
+    # White fluxes, nu = 4, M = 3: Gamma(2)/4 of the conditional variance (here 1). 4999 independent
+    # ordinates: mean 1/2 with standard error sqrt(2)/4/sqrt(4999) = 0.005; variance 2/16, its relative
+    # standard error sqrt(kurtosis/n) = sqrt((2 + 6/2)/4999) = 0.032. Both within four standard errors.
     rng = np.random.default_rng(7)
     flux = rng.standard_normal((10000, 3, 4))
     flux[:, 0] += 2 * flux[:, 1] - flux[:, 2]
@@ -132,9 +132,9 @@ PROCESSES = {
 
 @pytest.mark.parametrize("name", PROCESSES)
 def test_sampled_series_have_the_correlation_that_the_process_claims(name):
-    # The expectation of a periodogram is the transform of the exact correlation times the triangle 1 - |l|/N.
-    # 900 independent periodograms (300 segments, 3 components): relative standard error 1/30 an ordinate, five
-    # of them allowed for the largest of 127 ordinates, and four for their mean.
+    # The expectation of a periodogram is the transform of the exact correlation times the triangle 1 -
+    # |l|/N. 900 independent periodograms (300 segments, 3 components): relative standard error 1/30 an
+    # ordinate, five of them allowed for the largest of 127 ordinates, and four for their mean.
     process = PROCESSES[name]
     series = process.sample(256 * 300, components=3, rng=np.random.default_rng(3))
     spectrum = cross_periodogram(series[:, None, :], 0.5, segment=256)
@@ -204,7 +204,5 @@ def test_spectrum_can_be_made_of_accumulated_sums():
     flux = fluxes(samples=80)
     transform = np.fft.rfft(flux.reshape(4, 20, 3, 2), axis=1)
     sums = np.einsum("skac,skbc->kab", transform.conj(), transform)
-    made = Spectrum(
-        frequency=np.arange(11) / 20.0, matrix=sums / (20 * 8), dof=8.0, interval=1.0, segment=20
-    )
+    made = Spectrum(frequency=np.arange(11) / 20.0, matrix=sums / (20 * 8), dof=8.0, interval=1.0, segment=20)
     np.testing.assert_allclose(made.matrix, cross_periodogram(flux, 1.0, segment=20).matrix, atol=1e-12)

@@ -1,0 +1,124 @@
+"""Collective fluxes, their frames and their segment-averaged spectra."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from lammps_topo.accumulate.block_average import BlockAverage
+from lammps_topo.accumulate.flux import FluxFrame
+from lammps_topo.accumulate.periodogram import SegmentPeriodograms
+from lammps_topo.estimate.spectrum import cross_periodogram
+from lammps_topo.representation import basis_names, representation_weights
+from lammps_topo.stream.block import Block, Totals
+
+
+def blocks(samples=30, cuts=(11, 20), charges=True, velocities=True, seed=0):
+    """Totals of two species of 3 and 2 atoms, as blocks, with a drifting system."""
+    rng = np.random.default_rng(seed)
+    moved = np.cumsum(rng.normal(size=(samples, 2, 3)), axis=0)
+    moved -= moved[0]
+    centre = np.cumsum(rng.normal(size=(samples, 3)), axis=0)
+    centre -= centre[0]
+    velocity, current = rng.normal(size=(2, samples, 2, 3))
+    charge = rng.normal(size=(samples, 2))
+    step = rng.normal(size=(samples, 2, 3))
+    step[0] = 0
+    drift = rng.normal(size=(samples, 3))
+    made, edges = [], [0, *cuts, samples]
+    for a, b in zip(edges, edges[1:], strict=False):
+        totals = Totals(
+            moved[a:b], velocity[a:b] if velocities else None, current[a:b] if charges and velocities else None,
+            step[a:b] if charges else None, charge[a:b] if charges else None, centre[a:b],
+            drift[a:b] if velocities else None, np.zeros(b - a),
+        )  # fmt: skip
+        made.append(Block(np.arange(a, b), a, np.zeros((3, b - a, 0)), None, None, (), totals))
+    return made, (moved, velocity, current, step, charge, centre, drift)
+
+
+POPULATION = np.array([3, 2])
+
+
+def run(made, host):
+    frame = FluxFrame(POPULATION, host, 0.5)
+    found = [frame.observe(block) for block in made]
+    return np.concatenate([part.flux for part in found]), np.concatenate([part.moment for part in found])
+
+
+def test_barycentric_frame_removes_the_centre_of_mass():
+    made, (moved, velocity, current, step, charge, centre, drift) = blocks()
+    flux, moment = run(made, [])
+    assert np.allclose(flux[:, :2], velocity - POPULATION[None, :, None] * drift[:, None])
+    assert np.allclose(flux[:, 2:], current - charge[:, :, None] * drift[:, None])
+    assert np.allclose(moment[:, :2], moved - POPULATION[None, :, None] * centre[:, None])
+    mean = 0.5 * (charge[1:] + charge[:-1])
+    slip = np.cumsum(mean[:, :, None] * np.diff(centre, axis=0)[:, None], axis=0)
+    assert np.allclose(moment[1:, 2:], np.cumsum(step, axis=0)[1:] - slip)
+
+
+def test_laboratory_and_host_frames():
+    made, (moved, velocity, *_) = blocks()
+    flux, moment = run(made, None)
+    assert np.allclose(flux[:, :2], velocity)
+    assert np.allclose(moment[:, :2], moved)
+    flux, moment = run(made, [1])
+    assert np.allclose(flux[:, 1], 0)  # the host does not move in its own frame
+    assert np.allclose(moment[:, 1], 0)
+    assert np.allclose(flux[:, 0], velocity[:, 0] - 3 * velocity[:, 1] / 2)
+
+
+def test_without_velocities_the_flux_is_the_displacement_over_the_interval():
+    made, (moved, *_) = blocks(velocities=False, charges=False)
+    flux, moment = run(made, None)
+    assert np.allclose(flux[1:], np.diff(moved, axis=0) / 0.5)
+    assert np.allclose(flux[1:].sum(axis=0) * 0.5, moment[-1])
+
+
+@pytest.mark.parametrize("cuts", [(16, 48), (1, 2, 3, 100), ()])
+def test_segments_equal_the_periodogram_of_the_series(cuts):
+    """Two segment lengths, however the series is cut into blocks."""
+    flux = np.random.default_rng(3).normal(size=(150, 2, 3))
+    found = SegmentPeriodograms(2, shortest=32, number=2)
+    edges = [0, *cuts, 150]
+    for a, b in zip(edges, edges[1:], strict=False):
+        found.observe(flux[a:b], a)
+    assert found.segments == [4, 2]
+    for length, sums, number in zip(found.lengths, found.sums, found.segments, strict=True):
+        expected = cross_periodogram(flux, 0.5, segment=length)
+        assert np.allclose(sums * 0.5 / (length * 3 * number), expected.matrix)
+
+
+def test_a_gap_drops_the_incomplete_segment():
+    flux = np.random.default_rng(3).normal(size=(100, 1, 3))
+    found = SegmentPeriodograms(1, shortest=32, number=1)
+    found.observe(flux[:40], 0)
+    found.observe(flux[40:], 0)
+    assert found.segments == [2]
+    one, two = (cross_periodogram(part, 1.0, segment=32).matrix for part in (flux[:32], flux[40:72]))
+    assert np.allclose(found.sums[0] / (32 * 3), one + two)
+
+
+def test_representations_are_combinations_of_the_basis():
+    assert basis_names(["Ag", "I"], True) == ["number/Ag", "number/I", "atomic/Ag", "atomic/I"]
+    oxidation = representation_weights("oxidation", ["Ag", "I"], {"Ag": 1.0, "I": -1.0}, 4)
+    assert oxidation.tolist() == [[1, 0, 0, 0], [0, -1, 0, 0]]
+    assert representation_weights("atomic", ["Ag", "I"], {}, 4).tolist() == [[0, 0, 1, 0], [0, 0, 0, 1]]
+
+
+def test_block_average_error_of_a_correlated_series():
+    """AR(1) with coefficient a: the variance of the mean of N samples is (1+a)/(1-a) var/N."""
+    rng, a, samples, repeats = np.random.default_rng(11), 0.9, 5000, 200
+    ratios = []
+    for _ in range(repeats):
+        noise = rng.normal(size=samples)
+        series = np.empty(samples)
+        series[0] = noise[0] / np.sqrt(1 - a**2)
+        for k in range(1, samples):
+            series[k] = a * series[k - 1] + noise[k]
+        average = BlockAverage()
+        for part in np.array_split(series, 37):
+            average.observe(part)
+        assert average.mean == pytest.approx(series.mean(), abs=1e-12)
+        ratios.append(average.mean / average.error)
+    # 200 values of Student's t with about 20 degrees of freedom: variance 1.1, its standard error 0.11
+    assert np.var(ratios) == pytest.approx(1.1, abs=0.33)

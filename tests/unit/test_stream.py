@@ -1,0 +1,207 @@
+"""Packed samples to blocks: ownership by tag, sums over all atoms, and what is refused."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from lammps_topo.errors import StreamError
+from lammps_topo.stream.assembly import Assembly
+from lammps_topo.stream.block import Packed
+from lammps_topo.stream.communicator import Alone
+from lammps_topo.stream.ownership import Ownership
+
+TAGS = np.array([3, 4, 9, 70, 71, 900])  # gaps
+SPECIES = np.array([1, 0, 0, 1, 0, 1])
+MASS = np.array([2.0, 1.0, 1.0, 2.0, 1.0, 2.0])
+
+
+def packed(steps, x, v, q, rng=None, volume=10.0) -> Packed:
+    """Samples of all atoms, each in an order of its own."""
+    rows, sums = [], []
+    for k in range(len(steps)):
+        order = rng.permutation(len(TAGS)) if rng else np.arange(len(TAGS))
+        rows.append(np.column_stack((TAGS, x[k], v[k], q[k]))[order])
+        sums.append([MASS @ (v[k] ** 2).sum(axis=1), *(MASS @ v[k]), *(MASS @ x[k])])
+    return Packed(
+        np.array(steps), np.full(len(steps), len(TAGS)), np.concatenate(rows), np.array(sums), np.full(len(steps), volume)
+    )
+
+
+def assembly() -> Assembly:
+    ownership = Ownership(Alone(), TAGS, SPECIES, 2)
+    return Assembly(Alone(), ownership, has_velocity=True, has_charge=True, mass=MASS.sum(), every=5)
+
+
+def motion(samples, seed=0):
+    rng = np.random.default_rng(seed)
+    x = np.cumsum(rng.normal(size=(samples, 6, 3)), axis=0) + 100
+    return x, rng.normal(size=(samples, 6, 3)), rng.normal(size=(samples, 6))
+
+
+@settings(max_examples=30, deadline=None)
+@given(cuts=st.lists(st.integers(1, 39), max_size=6, unique=True), seed=st.integers(0, 1000))
+def test_blocks_give_the_sums_of_all_atoms_however_they_are_cut(cuts, seed):
+    x, v, q = motion(40, seed)
+    rng = np.random.default_rng(seed)
+    stream = assembly()
+    edges = [0, *sorted(cuts), 40]
+    blocks = [
+        stream.assemble(packed(range(5 * a, 5 * b, 5), x[a:b], v[a:b], q[a:b], rng))
+        for a, b in zip(edges, edges[1:], strict=False)
+    ]
+    dipole = np.concatenate([block.totals.dipole_step for block in blocks])
+    moved = np.concatenate([block.totals.displacement for block in blocks])
+    current = np.concatenate([block.totals.current for block in blocks])
+    centre = np.concatenate([block.totals.centre for block in blocks])
+    for s in range(2):
+        own = SPECIES == s
+        assert np.allclose(moved[:, s], (x - x[0])[:, own].sum(axis=1))
+        assert np.allclose(current[:, s], np.einsum("ti,tic->tc", q[:, own], v[:, own]))
+        expected = np.zeros((40, 3))
+        for k in range(1, 40):
+            expected[k] = (0.5 * (q[k - 1, own] + q[k, own])) @ (x[k, own] - x[k - 1, own])
+        assert np.allclose(dipole[:, s], expected)
+    assert np.allclose(centre, np.einsum("i,tic->tc", MASS, x - x[0]) / MASS.sum())
+
+
+def test_constant_charges_need_no_trapezoid():
+    x, v, _ = motion(20)
+    q = np.broadcast_to(np.arange(6.0), (20, 6))
+    block = assembly().assemble(packed(range(0, 100, 5), x, v, q))
+    total = np.cumsum(block.totals.dipole_step, axis=0).sum(axis=1)
+    assert np.allclose(total, np.einsum("i,tic->tc", np.arange(6.0), x - x[0]), rtol=1e-12)
+
+
+def test_changing_charges_converge_with_the_square_of_the_sampling_interval():
+    """Δμ of charges q(t) = 1 + sin t on r(t) = cos 2t, against the integral."""
+
+    def error(samples: int) -> float:
+        time = np.linspace(0, 3.0, samples)
+        x = np.zeros((samples, 6, 3))
+        x[:, 0, 0] = np.cos(2 * time)
+        q = np.zeros((samples, 6))
+        q[:, 0] = 1 + np.sin(time)
+        block = assembly().assemble(packed(range(0, 5 * samples, 5), x, np.zeros_like(x), q))
+        fine = np.linspace(0, 3.0, 400001)
+        exact = np.trapezoid((1 + np.sin(fine)) * -2 * np.sin(2 * fine), fine) if hasattr(np, "trapezoid") else np.trapz(
+            (1 + np.sin(fine)) * -2 * np.sin(2 * fine), fine
+        )
+        return abs(block.totals.dipole_step[:, :, 0].sum() - exact)
+
+    assert error(21) / error(41) == pytest.approx(4, rel=0.05)
+
+
+def test_a_gap_begins_a_new_stretch():
+    x, v, q = motion(20)
+    stream = assembly()
+    first = stream.assemble(packed(range(0, 50, 5), x[:10], v[:10], q[:10]))
+    second = stream.assemble(packed(range(70, 120, 5), x[10:], v[10:], q[10:]))
+    assert (first.first, second.first) == (0, 0)
+    assert np.all(second.displacement[:, 0] == 0)
+
+
+def damaged(change):
+    x, v, q = motion(10)
+    good = packed(range(0, 50, 5), x, v, q)
+    return change(good)
+
+
+def _lose(good: Packed) -> Packed:
+    keep = np.ones(len(good.rows), dtype=bool)
+    keep[6 * 7 + 2] = False
+    counts = good.counts.copy()
+    counts[7] -= 1
+    return Packed(good.steps, counts, good.rows[keep], good.sums, good.volumes)
+
+
+def _rename(good: Packed) -> Packed:
+    rows = good.rows.copy()
+    rows[6 * 7 + 2, 0] = 5
+    return Packed(good.steps, good.counts, rows, good.sums, good.volumes)
+
+
+def _double(good: Packed) -> Packed:
+    rows = good.rows.copy()
+    rows[6 * 7 + 2, 0] = 3
+    return Packed(good.steps, good.counts, rows, good.sums, good.volumes)
+
+
+def _poison(good: Packed) -> Packed:
+    rows = good.rows.copy()
+    rows[6 * 7 + 2, 2] = np.nan
+    return Packed(good.steps, good.counts, rows, good.sums, good.volumes)
+
+
+def _swell(good: Packed) -> Packed:
+    volumes = good.volumes.copy()
+    volumes[7] = 11.0
+    return Packed(good.steps, good.counts, good.rows, good.sums, volumes)
+
+
+@pytest.mark.parametrize(
+    ("change", "expected"),
+    [
+        (_lose, "atom 9 of the group is lost at step 35"),
+        (_rename, "atom 5 was not in the group when the measurement began at step 35"),
+        (_double, "atom 3 of the group appears twice|atom 9 of the group is lost"),
+        (_poison, "atom 9 has a position, velocity or charge that is not a finite number at step 35"),
+        (_swell, "the box changed its volume from 10 to 11 by step 35"),
+    ],
+)
+def test_damage_is_named_and_what_came_before_is_good(change, expected):
+    with pytest.raises(StreamError, match=expected) as caught:
+        assembly().assemble(damaged(change))
+    assert caught.value.good == 7
+
+
+_RANKS = """
+import numpy as np, sys
+from mpi4py import MPI
+from lammps_topo.stream.communicator import Ranks
+from lammps_topo.stream.ownership import Ownership
+comm = Ranks(MPI.COMM_WORLD)
+rng = np.random.default_rng(1)  # the same on all ranks
+for atoms in (1, 2, 50):
+    tags = np.sort(rng.choice(np.arange(1, 40 * atoms + 1), atoms, replace=False))
+    species = rng.integers(0, 2, atoms)
+    samples = 5
+    x = rng.normal(size=(samples, atoms, 3))
+    where = rng.integers(0, comm.size, (samples + 1, atoms))  # atoms migrate; some ranks have none
+    mine = where[0] == comm.rank
+    owner = Ownership(comm, tags[mine], species[mine], 2)
+    rows, counts = [], []
+    for k in range(samples):
+        here = rng.permutation(atoms)
+        here = here[where[k + 1][here] == comm.rank]
+        rows.append(np.column_stack((tags[here], x[k, here])))
+        counts.append(len(here))
+    got, problem = owner.redistribute(np.concatenate(rows), np.array(counts))
+    assert problem is None, problem
+    places = np.searchsorted(tags, owner.tags)
+    assert np.array_equal(got, x[:, places].transpose(2, 0, 1))
+    everyone = np.concatenate(comm.collect(owner.tags))
+    assert sorted(everyone) == sorted(tags)
+    assert owner.population.tolist() == [int((species == s).sum()) for s in (0, 1)]
+    if atoms == 50:
+        assert len(owner) <= 1.5 * atoms / comm.size + 1  # balanced
+    one_less = [rows[0][:-1] if comm.rank == 0 and len(rows[0]) else rows[0], *rows[1:]]
+    lengths = np.array([len(part) for part in one_less])
+    lost = comm.collect(owner.redistribute(np.concatenate(one_less), lengths)[1])
+    if comm.collect(len(rows[0]))[0]:
+        assert any(item is not None and "is lost" in item.text and item.sample == 0 for item in lost)
+"""
+
+
+@pytest.mark.parametrize("ranks", [1, 2, 3])
+def test_redistribution_on_ranks(ranks, tmp_path):
+    pytest.importorskip("mpi4py")
+    (tmp_path / "ranks.py").write_text(_RANKS)
+    mpirun = Path(sys.executable).parent / "mpirun"
+    subprocess.run([str(mpirun), "-np", str(ranks), sys.executable, "ranks.py"], cwd=tmp_path, check=True, timeout=120)
