@@ -110,6 +110,7 @@ class Config(_Section):
     temperature: Positive | None = None
     volume: Positive | None = None
     checkpoint: Annotated[float, Field(ge=0)] = 10.0
+    threads: Annotated[int, Field(ge=1)] = 1
     thermo: Annotated[list[str], BeforeValidator(_as_list)] | None = None
     trajectory: Trajectory = Trajectory()
 

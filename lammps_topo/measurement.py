@@ -8,11 +8,14 @@ from __future__ import annotations
 import time
 import traceback
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
+from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from threadpoolctl import ThreadpoolController
 
 from . import __version__
 from .accumulate.block_average import BlockAverage
@@ -93,6 +96,8 @@ class Measurement:
         problem = check_writable(self.path) if comm.rank == 0 else None
         if problem := comm.share(problem):
             raise ConfigError(f"key 'output': {problem}")
+        # ranks times threads must not exceed the cores: one BLAS thread a rank unless told otherwise
+        self._blas = ThreadpoolController()
         self._trouble: str | None = None  # of this rank, told to the others at the next block
         self._samples = 0
         self._first_step = self._last_step = 0
@@ -135,7 +140,8 @@ class Measurement:
         width = 4 + 3 * self.has_velocity + self.has_charge
         local = max(comm.collect(len(tags)))
         fitting = _BLOCK_BYTES // (8 * width * max(local, 1))
-        return config.block or int(np.clip(fitting, *_BLOCK_RANGE))
+        self._block = config.block or int(np.clip(fitting, *_BLOCK_RANGE))
+        return self._block
 
     def _accumulators(self, ownership: Ownership) -> None:
         config, population = self.config, ownership.population
@@ -179,7 +185,8 @@ class Measurement:
 
     def take(self, packed: Packed) -> None:
         """Add consecutive samples."""
-        self._guard(lambda: self._take(packed))
+        with self._one_thread():
+            self._guard(lambda: self._take(packed))
         if self.config.checkpoint and self.comm.share(time.monotonic() >= self._checkpoint_due):
             started = time.monotonic()
             if problem := self._write():
@@ -191,11 +198,16 @@ class Measurement:
     def finish(self, packed: Packed | None = None) -> None:
         """End of a run: add the samples of the incomplete block and write the results file."""
         if packed is not None and len(packed):
-            self._guard(lambda: self._take(packed))
+            with self._one_thread():
+                self._guard(lambda: self._take(packed))
         if trouble := agree(self.comm, self._trouble):
             raise StreamError(trouble)
         if problem := self._write():
             raise FileError(problem)
+
+    def _one_thread(self) -> AbstractContextManager[object]:
+        limiter: AbstractContextManager[object] = self._blas.limit(limits=self.config.threads, user_api="blas")
+        return limiter
 
     def _take(self, packed: Packed) -> None:
         assert self._assembly is not None
@@ -357,7 +369,14 @@ class Measurement:
         )
 
     def _provenance(self) -> dict[str, Any]:
-        return {"lammps_topo": __version__, "ranks": self.comm.size, **self.host.provenance}
+        written = datetime.now(timezone.utc).isoformat(timespec="seconds")
+        return {
+            "lammps_topo": __version__,
+            "ranks": self.comm.size,
+            "samples_in_a_block": self._block,
+            "written": written,
+            **self.host.provenance,
+        }
 
     # ---- what the configuration means for this run ------------------------------------------------------------------
 

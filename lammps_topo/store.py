@@ -60,6 +60,7 @@ def write_results(path: Path, record: Record, outcome: Outcome, config: Config, 
         file["results"] = json.dumps([result.as_dict() for result in outcome.results])
         file["notes"] = json.dumps(list(outcome.notes))
         file["config"] = config.model_dump_json()
+        file["given"] = config.model_dump_json(exclude_unset=True)
         file["provenance"] = json.dumps(dict(provenance))
         curves = file.create_group("curves")
         for curve in outcome.curves:
@@ -89,13 +90,15 @@ def replace_file(path: Path, contents: bytes | memoryview) -> None:
 
 @dataclasses.dataclass(frozen=True)
 class Results:
-    """The contents of a results file."""
+    """The contents of a results file; ``given`` is the part of the configuration that is not default."""
 
     path: Path
     record: Record
     outcome: Outcome
     config: Config
+    given: dict[str, Any]
     provenance: dict[str, Any]
+    format_version: int = FORMAT_VERSION
 
 
 def read_results(path: str | Path) -> Results:
@@ -125,7 +128,8 @@ def read_results(path: str | Path) -> Results:
                 notes=tuple(json.loads(file["notes"][()])),
             )
             config = Config.model_validate_json(file["config"][()])
-            return Results(path, record, outcome, config, json.loads(file["provenance"][()]))
+            given, provenance = (json.loads(file[name][()]) for name in ("given", "provenance"))
+            return Results(path, record, outcome, config, given, provenance, version)
     except FileError:
         raise
     except OSError as error:
@@ -143,10 +147,10 @@ def _write_dataclass(group: h5py.Group, value: Any) -> None:
         if dataclasses.is_dataclass(content):
             _write_dataclass(group.create_group(item.name), content)
         elif isinstance(content, np.ndarray):
-            _write_array(group, item.name, content)
+            group[item.name] = content
         elif isinstance(content, tuple) and content and isinstance(content[0], np.ndarray):
             for number, array in enumerate(content):
-                _write_array(group.require_group(item.name), str(number), array)
+                group.require_group(item.name)[str(number)] = array
         elif isinstance(content, tuple) and content and dataclasses.is_dataclass(content[0]):
             for number, part in enumerate(content):
                 _write_dataclass(group.require_group(item.name).create_group(str(number)), part)
@@ -154,12 +158,6 @@ def _write_dataclass(group: h5py.Group, value: Any) -> None:
             group.attrs[item.name] = json.dumps(content)
         else:
             group.attrs[item.name] = content
-
-
-def _write_array(group: h5py.Group, name: str, array: np.ndarray[Any, Any]) -> None:
-    large = array.nbytes > 65536
-    group.create_dataset(name, data=array, compression="gzip" if large else None, compression_opts=1 if large else None,
-                         shuffle=large)  # fmt: skip
 
 
 def _read_parts(group: h5py.Group) -> list[Any]:

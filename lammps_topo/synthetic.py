@@ -83,9 +83,7 @@ class LinearProcess:
         """Samples after which the filter 1/a has forgotten its start."""
         largest = float(np.abs(np.roots(a)).max()) if len(a) > 1 else 0.0
         if largest >= 1:
-            raise EstimateError(
-                f"the process is not stationary: a root of its filter has modulus {largest:g}"
-            )
+            raise EstimateError(f"the process is not stationary: a root of its filter has modulus {largest:g}")
         return int(np.ceil(np.log(FORGOTTEN) / np.log(largest))) if largest > 0 else 0
 
 
@@ -96,14 +94,10 @@ def white(*, interval: float, variance: float = 1.0) -> LinearProcess:
 
 def autoregressive(time: float, *, interval: float, variance: float = 1.0) -> LinearProcess:
     """AR(1) with correlation variance exp(-t/time); S(0) = variance interval coth(interval/(2 time))."""
-    return LinearProcess(
-        filters=(_exponential(time, interval=interval, variance=variance),), interval=interval
-    )
+    return LinearProcess(filters=(_exponential(time, interval=interval, variance=variance),), interval=interval)
 
 
-def two_times(
-    fast: float, slow: float, *, fraction: float, interval: float, variance: float = 1.0
-) -> LinearProcess:
+def two_times(fast: float, slow: float, *, fraction: float, interval: float, variance: float = 1.0) -> LinearProcess:
     """Sum of two AR(1): ``fraction`` of the variance decays with ``slow``, the rest with ``fast``."""
     quick = _exponential(fast, interval=interval, variance=variance * (1 - fraction))
     lasting = _exponential(slow, interval=interval, variance=variance * fraction)
@@ -144,9 +138,7 @@ def dip(time: float, *, ratio: float, interval: float, variance: float = 1.0) ->
     return LinearProcess(filters=(((scale, -scale * low), a),), interval=interval)
 
 
-def _exponential(
-    time: float, *, interval: float, variance: float
-) -> tuple[tuple[float, ...], tuple[float, ...]]:
+def _exponential(time: float, *, interval: float, variance: float) -> tuple[tuple[float, ...], tuple[float, ...]]:
     """Filter (b, a) of an AR(1) with correlation variance exp(-t/time)."""
     if not time > 0 or not interval > 0 or not variance >= 0:
         raise EstimateError("a correlation time, an interval and a variance must be positive")
@@ -207,10 +199,7 @@ def ornstein_uhlenbeck(
     start = rng.standard_normal(shape[1]) * (diffusion / relaxation) ** 0.5
     kick[0] = start
     velocity = lfilter((1.0,), (1.0, -pole), kick, axis=0)
-    slip = (
-        mixed / of_velocity * kick
-        + rng.standard_normal(shape) * max(of_position - mixed**2 / of_velocity, 0) ** 0.5
-    )
+    slip = mixed / of_velocity * kick + rng.standard_normal(shape) * max(of_position - mixed**2 / of_velocity, 0) ** 0.5
     step_length = relaxation * (1 - pole) * velocity[:-1] + slip[1:]
     position = np.concatenate((np.zeros((1, shape[1])), np.cumsum(step_length, axis=0)))
     split = (samples, particles, components)

@@ -36,7 +36,9 @@ def lmp() -> Run:
     if shutil.which("lmp", path=environment()["PATH"]) is None:
         pytest.skip("no lmp")
 
-    def run(script: str, folder: Path, *, ranks: int = 1, check: bool = True, **extra: str) -> subprocess.CompletedProcess[str]:
+    def run(
+        script: str, folder: Path, *, ranks: int = 1, check: bool = True, **extra: str
+    ) -> subprocess.CompletedProcess[str]:
         (folder / "in.test").write_text(script)
         launcher = ["mpirun", "-np", str(ranks)] if ranks > 1 else []
         finished = subprocess.run(

@@ -51,7 +51,7 @@ class Displacements:
     ) -> None:
         self.batch = stride ** (levels - 1)
         self.stride = stride
-        self._levels = [
+        self._levels: list[_Level] = [
             _Level(groups, population, lags=lags, every=every, corrections=corrections) for _ in range(levels)
         ]
         self._clock = 0  # samples seen, over all stretches: what batches are counted by
@@ -72,8 +72,7 @@ class Displacements:
 
     @property
     def nbytes(self) -> int:
-        total: int = sum(level.nbytes for level in self._levels)
-        return total
+        return sum(level.nbytes for level in self._levels)
 
     @property
     def _used_batches(self) -> int:
@@ -135,7 +134,8 @@ class _Level:
 
     @property
     def nbytes(self) -> int:
-        return int(self.sums.nbytes + self.counts.nbytes + self._origins.nbytes + self._base.nbytes)
+        arrays = (self.sums, self.counts, self._origins, self._base, self._norms)
+        return sum(int(array.nbytes) for array in arrays)
 
     def forget(self) -> None:
         self._origins: Array = np.zeros((3, 0, self._atoms))

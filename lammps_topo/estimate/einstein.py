@@ -98,9 +98,7 @@ def _ratio(sums: Array, counts: Array) -> Array:
     return np.asarray(sums / divisor, dtype=np.float64)
 
 
-def error_band(
-    lag: Array, sums: Array, counts: Array, *, batch_duration: float, integrate: bool = False
-) -> Array:
+def error_band(lag: Array, sums: Array, counts: Array, *, batch_duration: float, integrate: bool = False) -> Array:
     """Standard error [L] of the mean over batches and components, or of its integral from the first lag on.
 
     At each lag the groups are ``GROUP`` times as long as it; NaN where fewer than three fit into the run.
@@ -147,9 +145,7 @@ def octave_begins(lag: Array, batches: int, duration: float, *, fewest: int) -> 
     return begins
 
 
-def first_plateau(
-    begins: dict[int, float], change: Callable[[float], tuple[float, float]]
-) -> tuple[float, str]:
+def first_plateau(begins: dict[int, float], change: Callable[[float], tuple[float, float]]) -> tuple[float, str]:
     """Begin of the octave to read, and ``"plateau"`` or ``"longest"``.
 
     ``change(begin)`` is the difference of a statistic between the octave from ``begin`` and the next one,
@@ -227,9 +223,7 @@ def fit_slope(
     begin, end, rule = (*window, "given") if window is not None else _settle(data)
     cut = data.between(begin, end)
     if not 0 <= begin < end or cut.lag.size < FEWEST_LAGS:
-        raise EstimateError(
-            f"a fit window needs at least {FEWEST_LAGS} lags; {begin:g} … {end:g} holds {cut.lag.size}"
-        )
+        raise EstimateError(f"a fit window needs at least {FEWEST_LAGS} lags; {begin:g} … {end:g} holds {cut.lag.size}")
     slope, left, parts = cut.slope(begin, end)
     error = float(parts.error(slope, left))
     middle = float(cut.lag[np.clip(np.searchsorted(cut.lag, math.sqrt(begin * end)), 1, cut.lag.size - 2)])
@@ -303,9 +297,7 @@ def _settle(data: _Batches) -> tuple[float, float, str]:
         second, second_left, _ = both.slope(begin * OCTAVE, begin * OCTAVE**2)
         return float((second - first).mean()), float(parts.error(second - first, second_left - first_left))
 
-    begins = octave_begins(
-        data.between(0.0, math.inf).lag, data.sums.shape[0], data.duration, fewest=FEWEST_LAGS
-    )
+    begins = octave_begins(data.between(0.0, math.inf).lag, data.sums.shape[0], data.duration, fewest=FEWEST_LAGS)
     begin, rule = first_plateau(begins, change)
     return begin, begin * OCTAVE, rule
 
@@ -315,12 +307,7 @@ def _checked(lag: ArrayLike, sums: ArrayLike, counts: ArrayLike, batch_duration:
     times = np.asarray(lag, dtype=np.float64)
     squares = np.asarray(sums, dtype=np.float64)
     pairs = np.asarray(counts, dtype=np.float64)
-    if (
-        times.ndim != 1
-        or squares.ndim != 3
-        or pairs.shape != squares.shape[:2]
-        or times.shape != pairs.shape[1:]
-    ):
+    if times.ndim != 1 or squares.ndim != 3 or pairs.shape != squares.shape[:2] or times.shape != pairs.shape[1:]:
         raise EstimateError(
             "displacements need lags [L], sums [NB, L, C] and counts [NB, L]; "
             f"the shapes are {times.shape}, {squares.shape} and {pairs.shape}"

@@ -92,9 +92,7 @@ def cross_periodogram(flux: ArrayLike, interval: float, *, segment: int | None =
         for b in range(a):
             total[:, a, b] = total[:, b, a].conj()
     frequency = np.arange(length // 2 + 1) / (length * interval)
-    return Spectrum(
-        frequency=frequency, matrix=total, dof=float(dof), interval=float(interval), segment=length
-    )
+    return Spectrum(frequency=frequency, matrix=total, dof=float(dof), interval=float(interval), segment=length)
 
 
 def combine(spectrum: Spectrum, weights: ArrayLike) -> Spectrum:
@@ -105,9 +103,7 @@ def combine(spectrum: Spectrum, weights: ArrayLike) -> Spectrum:
     matrix = np.atleast_2d(np.asarray(weights, dtype=np.float64))
     fluxes = spectrum.matrix.shape[1]
     if matrix.ndim != 2 or matrix.shape[1] != fluxes or not np.isfinite(matrix).all():
-        raise EstimateError(
-            f"weights must be finite, one row of {fluxes} for each new flux, not {matrix.shape}"
-        )
+        raise EstimateError(f"weights must be finite, one row of {fluxes} for each new flux, not {matrix.shape}")
     return replace(spectrum, matrix=matrix @ spectrum.matrix @ matrix.T)
 
 

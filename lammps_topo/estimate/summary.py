@@ -20,7 +20,7 @@ from ..units import Units, unit_style
 from .cepstral import cepstral, scan_cutoffs
 from .current_spectrum import current_series, current_weights, representation_spectrum
 from .einstein import SlopeFit, fit_slope
-from .green_kubo import running_integral
+from .green_kubo import RunningIntegral, running_integral
 from .result import Curve, Outcome, Result
 from .state import State, state_of
 
@@ -79,9 +79,10 @@ class _Summary:
         self._add("temperature", "system", state.temperature_origin, state.temperature * units.temperature,
                   state.temperature_error, units.label("K"), degrees_of_freedom=record.degrees_of_freedom)  # fmt: skip
         self._add("volume", "system", state.volume_origin, state.volume * units.angstrom**3, 0.0, units.label("Å^3"))
-        self._add("duration", "system", "measured", (record.last_step - record.first_step) * record.timestep
-                  * units.picosecond, 0.0, units.label("ps"), samples=record.samples, interval=record.interval
-                  * units.picosecond, first_step=record.first_step, last_step=record.last_step)  # fmt: skip
+        duration = (record.last_step - record.first_step) * record.timestep * units.picosecond
+        self._add("duration", "system", "measured", duration, 0.0, units.label("ps"), samples=record.samples,
+                  interval=record.interval * units.picosecond, interval_unit=units.time_label,
+                  first_step=record.first_step, last_step=record.last_step)  # fmt: skip
 
     def _net_charge(self, name: str) -> None:
         charge = self._species_charges(name) @ self.record.population * self.units.elementary
@@ -151,9 +152,10 @@ class _Summary:
         if record.dipole is None:
             raise EstimateError("no dipole displacement was accumulated")
         fit = _fit(record.dipole, record, 0, record.dipole.groups.index(name), self.config.einstein.window)
+        window = self._window(f"conductivity of '{name}' by Einstein-Helfand", fit)
         # slope of the mean over components: d/dt ⟨Δμ_x²⟩ = 2 V k_B T σ
         self._add("conductivity", name, "einstein", 0.5 * scale * fit.slope, 0.5 * scale * fit.error,
-                  units.label("S/m"), frame=record.frame, **self._window(fit))  # fmt: skip
+                  units.label("S/m"), frame=record.frame, **window)  # fmt: skip
         square = units.elementary**2 * units.angstrom**2
         self._displacement_curve(f"dipole/{name}", "dipole", name, fit, 3 * square,
                                  f"⟨|Δμ|²⟩ ({units.charge_label}² {units.length_label}²)")  # fmt: skip
@@ -167,7 +169,7 @@ class _Summary:
         lags = max(16, min(int(_GREEN_KUBO_FRACTION * len(longest)), 20000))
         found = running_integral(longest, record.interval, max_lag=lags)
         self._add("conductivity", name, "green-kubo", scale * found.value, scale * found.error, units.label("S/m"),
-                  cut=found.cut * units.picosecond, cut_unit=units.time_label, frame=record.frame)  # fmt: skip
+                  frame=record.frame, **self._window(f"conductivity of '{name}' by Green-Kubo", found))  # fmt: skip
         x_label = f"time ({units.time_label})"
         x, y, error = _thinned(found.lag * units.picosecond, scale * found.integral, scale * found.integral_error)
         self._curve(f"green-kubo/{name}", "green-kubo", name, x, y, x_label,
@@ -184,8 +186,9 @@ class _Summary:
         units, record = self.units, self.record
         name, where = record.species[species], record.msd.frames[frame]
         fit = _fit(record.msd, record, frame, species, self.config.msd.window)
+        window = self._window(f"diffusion of {name} ({where} frame)", fit)
         self._add("diffusion", name, "msd", 0.5 * fit.slope * units.diffusion, 0.5 * fit.error * units.diffusion,
-                  units.label("m^2/s"), frame=where, **self._window(fit))  # fmt: skip
+                  units.label("m^2/s"), frame=where, **window)  # fmt: skip
         label = name if len(record.msd.frames) == 1 else f"{name}, {where}"
         self._displacement_curve(f"msd/{where}/{name}", "msd", label, fit, 3 * units.angstrom**2,
                                  f"MSD ({units.length_label}²)")  # fmt: skip
@@ -193,7 +196,8 @@ class _Summary:
         if frame == 0 and charge and self.state.thermal > 0:
             factor = charge / self.state.thermal * units.mobility
             self._add("mobility", name, "nernst-einstein", 0.5 * fit.slope * factor, 0.5 * fit.error * abs(factor),
-                      units.label("m^2/(V s)"), charge=charge * units.elementary, frame=where)  # fmt: skip
+                      units.label("m^2/(V s)"), charge=charge * units.elementary, charge_unit=units.charge_label,
+                      frame=where)  # fmt: skip
 
     def _mobility_charge(self, species: int) -> float:
         """The oxidation charge of a species where given, else its mean charge; 0 without charges."""
@@ -237,14 +241,21 @@ class _Summary:
     ) -> None:
         self.results.append(Result(quantity, of, method, float(value), float(error), unit, details))
 
-    def _window(self, fit: SlopeFit) -> dict[str, object]:
-        time = self.units.picosecond
+    def _window(self, what: str, found: SlopeFit | RunningIntegral) -> dict[str, object]:
+        """The window of a fit or of a running integral, and how it was chosen; a note where there was no plateau."""
+        time, unit = self.units.picosecond, self.units.time_label
+        if isinstance(found, SlopeFit):
+            begin, end, origin = found.begin, found.end, {"groups": found.groups}
+        else:
+            begin, end, origin = found.cut, 2 * found.cut, {"batches": found.batches}
+        if found.rule == "longest":
+            self.notes.append(f"{what}: no plateau found up to {end * time:.3g} {unit}; a longer run is needed")
         return {
-            "window_begin": fit.begin * time,
-            "window_end": fit.end * time,
-            "window_unit": self.units.time_label,
-            "window_rule": fit.rule,
-            "groups": fit.groups,
+            "window_begin": begin * time,
+            "window_end": end * time,
+            "window_unit": unit,
+            "window_rule": found.rule,
+            **origin,
         }
 
     def _curve(self, name: str, figure: str, label: str, x: Array, y: Array, x_label: str, y_label: str,
@@ -293,8 +304,10 @@ def _averaged(x: Array, y: Array) -> tuple[Array, Array]:
 
 
 def _thinned(x: Array, *columns: Array) -> tuple[Array, ...]:
-    """At most so many points as a figure shows, evenly among the indices."""
+    """At most so many points as a figure shows: the first ones all, then evenly on a logarithmic axis."""
     if len(x) <= _CURVE_POINTS:
         return (x, *columns)
-    chosen = np.unique(np.rint(np.linspace(0, len(x) - 1, _CURVE_POINTS)).astype(np.int64))
+    dense = _CURVE_POINTS // 4
+    later = np.rint(np.geomspace(dense, len(x) - 1, _CURVE_POINTS - dense)).astype(np.int64)
+    chosen = np.concatenate((np.arange(dense), np.unique(later[later >= dense])))
     return tuple(column[chosen] for column in (x, *columns))

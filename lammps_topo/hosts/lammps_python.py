@@ -248,18 +248,18 @@ def at_exit(host: PythonHost) -> None:
     attributes of MPI_COMM_SELF first, while MPI still works.
     """
 
+    done: list[bool] = []  # whichever of the two comes first
+
     def leave(*_: Any) -> None:
-        nonlocal done
         if done:
             return
-        done = True
+        done.append(True)
         try:
             host.finish()
         except TopoError as error:
             if host.measurement.comm.rank == 0:
                 print(f"ERROR: fix topo: {error}", flush=True)
 
-    done = False
     atexit.register(leave)
     try:
         from mpi4py import MPI

@@ -48,8 +48,8 @@ _CAPTIONS = {
     ),
     "green-kubo": (
         "Integral of the autocorrelation ⟨J(t)·J(0)⟩ of the charge current from 0 to t, over 3 V kB T, with its "
-        "one-sigma band. The point is the result, where it is read; the curve should be flat there and meet the "
-        "cepstral result (dashed, band)."
+        "one-sigma band. The point is the result, where it is read (thick: the window it is the mean over); the curve "
+        "should be flat there and meet the cepstral result (dashed, band)."
     ),
     "correlation": (
         "Autocorrelation of the charge current over its value at t = 0, mean over time origins and Cartesian "

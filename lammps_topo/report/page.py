@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import os
-import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -16,7 +14,7 @@ from markupsafe import Markup
 from .. import __version__
 from ..errors import FileError
 from ..estimate.result import Result
-from ..store import Results, read_results
+from ..store import Results, read_results, replace_file
 from ..units import unit_style
 from .figures import draw_figures
 from .wording import (
@@ -202,19 +200,7 @@ def _stem(path: Path) -> str:
 
 def _replace(path: Path, text: str) -> None:
     """Put ``text`` in place at once: a file that exists is whole at any instant."""
-    temporary = None
     try:
-        with tempfile.NamedTemporaryFile(
-            "w", encoding="utf-8", newline="\n", dir=path.parent, prefix=f".{path.name}.", delete=False
-        ) as file:
-            temporary = Path(file.name)
-            file.write(text)
-        mask = os.umask(0)
-        os.umask(mask)
-        temporary.chmod(0o666 & ~mask)
-        os.replace(temporary, path)
-    except OSError as error:
-        raise FileError(f"the report '{path}' cannot be written: {error.strerror}") from None
-    finally:
-        if temporary is not None:
-            temporary.unlink(missing_ok=True)
+        replace_file(path, text.encode())
+    except FileError as error:
+        raise FileError(f"the report '{path}' cannot be written: {error}") from None

@@ -7,10 +7,9 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from decimal import Decimal
 from typing import Any, NamedTuple
 
-from ..config import Config
 from ..estimate.result import Result
 from ..record import Record
-from ..store import FORMAT_VERSION, Results
+from ..store import Results
 from ..units import unit_style
 
 _SUPERSCRIPTS = str.maketrans("0123456789-", "⁰¹²³⁴⁵⁶⁷⁸⁹⁻")
@@ -113,7 +112,8 @@ def unit_text(unit: str) -> str:
 
 def quantity_with_unit(result: Result) -> str:
     """``79.1 ± 8.9 S/m``, ``(3.15 ± 0.06) × 10⁻⁹ m²/s``."""
-    return f"{with_error(result.value, result.error)} {unit_text(result.unit)}".strip()
+    unit = "" if math.isnan(result.value) else unit_text(result.unit)
+    return f"{with_error(result.value, result.error)} {unit}".strip()
 
 
 def value_text(value: Any) -> str:
@@ -273,16 +273,16 @@ def _stretches(record: Record) -> str:
 
 def provenance_facts(results: Results) -> list[Fact]:
     """Where the file comes from."""
-    own = [Fact("file", results.path.name), Fact("format version", str(FORMAT_VERSION))]
+    own = [Fact("file", results.path.name), Fact("format version", str(results.format_version))]
     return own + [Fact(key, value_text(value)) for key, value in results.provenance.items()]
 
 
 def parameters(results: Results) -> list[Fact]:
     """Every key of the configuration: its value, and whether it was given, a default, or chosen for this run."""
-    default = dict(_flattened(Config().model_dump()))
+    given = dict(_flattened(results.given))
     facts = []
     for key, value in _flattened(results.config.model_dump()):
-        if key not in default or value != default[key]:
+        if key in given:
             facts.append(Fact(key, value_text(value), "given"))
         elif value is None:
             facts.append(Fact(key, *_chosen(key, results)))

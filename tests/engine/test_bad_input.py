@@ -41,7 +41,10 @@ AT_THE_FIX_LINE = {
     "unknown inner key": ("fix topo all topo 4 msd.lag 3", "unknown key 'msd.lag'"),
     "value of wrong type": ("fix topo all topo 4 msd.lags many", "key 'msd.lags' has the value 'many'"),
     "unknown species of the host": ("fix topo all topo 4 host Xe", "'Xe' is not a species"),
-    "type of no species": ("fix topo all topo 4 one.yaml", "atoms of type 2 are in the group, but belong to no species"),
+    "type of no species": (
+        "fix topo all topo 4 one.yaml",
+        "atoms of type 2 are in the group, but belong to no species",
+    ),
     "species without atoms": ("fix topo all topo 4 three.yaml", "no atom of the group has the type 3"),
     "charge missing": ("fix topo all topo 4 charge.yaml", "'oxidation' needs a charge .* species 'I' has none"),
     "unknown thermo quantity": ("fix topo all topo 4 thermo sigma", "key 'thermo': 'sigma' is not known"),
@@ -162,9 +165,7 @@ def test_not_a_number(lmp, start, tmp_path):
 
 
 def test_group_that_changes(lmp, start, tmp_path):
-    script = (
-        f"{start}group part id 1:30\nfix topo part topo 4\nrun 40\ngroup part id 31:40\nrun 40\n"
-    )
+    script = f"{start}group part id 1:30\nfix topo part topo 4\nrun 40\ngroup part id 31:40\nrun 40\n"
     message = sentence(lmp(script, tmp_path, check=False, ranks=2))
     assert "was not in the group when the measurement began" in message
     assert read_results(tmp_path / "topo.topo.h5").record.samples == 11

@@ -165,7 +165,8 @@ def test_thermo_output_and_variables(lmp, agi, config, tmp_path):
     """f_ID[i] and names chosen in the configuration."""
     script = agi.replay(
         "fix topo all topo 4 agi.yaml block 16 thermo [samples,temperature,'conductivity:atomic','msd:Ag']\n"
-        "variable s equal f_topo[1]\nthermo_style custom step v_s f_topo[2] f_topo[3] f_topo[4]\nthermo_modify format float %.10g"
+        "variable s equal f_topo[1]\nthermo_style custom step v_s f_topo[2] f_topo[3] f_topo[4]\n"
+        "thermo_modify format float %.10g"
     )
     finished = lmp(script, tmp_path)
     last = finished.stdout.split("Loop time")[0].strip().splitlines()[-1].split()

@@ -88,9 +88,7 @@ def test_log_spectrum_has_no_bias_at_any_ordinate(cutoff, dof):
     # Nyquist frequency, all of them at the last ordinate of a truncated spectrum.
     rng = np.random.default_rng(4)
     rows = [cepstral(drawn(EXPONENTIAL, 80, dof=dof, rng=rng), cutoff=cutoff, order=1) for _ in range(2000)]
-    deviation = np.array([row.log_spectrum for row in rows]) - np.log(
-        EXPONENTIAL.spectrum(rows[0].frequencies)
-    )
+    deviation = np.array([row.log_spectrum for row in rows]) - np.log(EXPONENTIAL.spectrum(rows[0].frequencies))
     error = deviation.std(axis=0, ddof=1) / math.sqrt(len(rows))
     assert np.abs(deviation.mean(axis=0) / error).max() < 4.5
 

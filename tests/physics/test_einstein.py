@@ -26,9 +26,7 @@ def displacement_sums(positions, lags, *, batch, every=1, stride=1):
         square = np.einsum("tnc,tnc->tc", moved, moved) / positions.shape[1]
         edges = np.searchsorted((origins + lag) // batch, np.arange(batches + 1))
         counts[:, i] = np.diff(edges)
-        sums[:, i] = np.diff(
-            np.concatenate((np.zeros((1, square.shape[1])), square.cumsum(axis=0)))[edges], axis=0
-        )
+        sums[:, i] = np.diff(np.concatenate((np.zeros((1, square.shape[1])), square.cumsum(axis=0)))[edges], axis=0)
     return sums, counts
 
 
@@ -90,9 +88,7 @@ def test_jackknife_is_the_naive_one_for_equal_groups():
     sums, counts = rng.standard_normal((8, 5, 2)), np.ones((8, 5))
     parts = leave_one_out(sums, counts, width=2)
     means = sums.reshape(4, 2, 5, 2).mean(axis=1)
-    expected = means.std(axis=0, ddof=1) / math.sqrt(
-        4
-    )  # of a plain mean, the jackknife is the standard error
+    expected = means.std(axis=0, ddof=1) / math.sqrt(4)  # of a plain mean, the jackknife is the standard error
     found = parts.error(parts.curve, parts.left)
     inflation = found / np.sqrt((expected**2).sum(axis=1)) * 2
     np.testing.assert_allclose(inflation, inflation[0])
@@ -143,7 +139,7 @@ COLLECTIVE = {
 def test_einstein_helfand_slope_of_a_collective_flux_covers_the_truth(name):
     process, rng = COLLECTIVE[name], np.random.default_rng(5)
     lags, fits = logarithmic(800), []
-    for _ in range(80):
+    for _ in range(64):
         dipole = process.sample(10000, components=3, rng=rng).cumsum(axis=0)[:, None, :] * 0.01
         sums, counts = displacement_sums(dipole, lags, batch=250)
         fits.append(fit_slope(lags * 0.01, sums, counts, batch_duration=2.5))
@@ -190,8 +186,7 @@ def test_levels_of_different_stride_and_sparse_origins_fit_together():
     for _ in range(80):
         dipole = process.sample(8000, components=3, rng=rng).cumsum(axis=0)[:, None, :] * 0.01
         levels = [
-            displacement_sums(dipole, lags, batch=160, every=8, stride=8**level)
-            for level, lags in enumerate(numbers)
+            displacement_sums(dipole, lags, batch=160, every=8, stride=8**level) for level, lags in enumerate(numbers)
         ]
         sums, counts = (np.concatenate(parts, axis=1) for parts in zip(*levels, strict=True))
         fits.append(fit_slope(np.concatenate(numbers) * 0.01, sums, counts, batch_duration=1.6))

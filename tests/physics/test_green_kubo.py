@@ -55,10 +55,7 @@ def test_running_integral_of_an_exponential_correlation():
     # 1/sqrt(400) = 5 %, four of it. At the closed form's end the integral is S(0)/2.
     rng, pole = np.random.default_rng(4), math.exp(-0.1)
     process = synthetic.autoregressive(0.1, interval=INTERVAL, variance=1.7)
-    rows = [
-        running_integral(process.sample(4000, components=3, rng=rng), INTERVAL, max_lag=100)
-        for _ in range(200)
-    ]
+    rows = [running_integral(process.sample(4000, components=3, rng=rng), INTERVAL, max_lag=100) for _ in range(200)]
     lags = np.arange(5, 101, 5)
     exact = exponential_integral(lags, pole, 1.7)
     integrals = np.array([row.integral for row in rows])[:, lags]
@@ -99,10 +96,7 @@ def test_value_covers_half_the_zero_frequency_density(name):
     # more.
     process, rng = PROCESSES[name], np.random.default_rng(6)
     exact = process.zero_frequency / 2
-    rows = [
-        running_integral(process.sample(10000, components=3, rng=rng), INTERVAL, max_lag=800)
-        for _ in range(80)
-    ]
+    rows = [running_integral(process.sample(10000, components=3, rng=rng), INTERVAL, max_lag=800) for _ in range(80)]
     reduced = np.abs([(row.value - exact) / row.error for row in rows])
     assert 0.52 < np.mean(reduced < 1) < 0.90
     assert np.mean(reduced < 2) > 0.86
@@ -112,9 +106,7 @@ def test_value_covers_half_the_zero_frequency_density(name):
 
 def test_value_is_the_mean_integral_over_the_octave_from_the_cut():
     process = synthetic.autoregressive(0.1, interval=INTERVAL)
-    found = running_integral(
-        process.sample(8000, components=3, rng=np.random.default_rng(7)), INTERVAL, max_lag=600
-    )
+    found = running_integral(process.sample(8000, components=3, rng=np.random.default_rng(7)), INTERVAL, max_lag=600)
     assert found.rule == "plateau"
     inside = (found.lag >= found.cut * (1 - 1e-9)) & (found.lag <= 2 * found.cut * (1 + 1e-9))
     assert found.value == pytest.approx(found.integral[inside].mean())

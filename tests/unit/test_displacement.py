@@ -84,7 +84,10 @@ def test_shares_of_ranks_add_up():
     shape = {"lags": 16, "every": 4, "levels": 2, "stride": 4}
     whole = observe(positions, blocks=always(17), **shape)
     parts = []
-    for atoms, groups in (([0, 1, 5, 6], [slice(0, 2), slice(2, 4)]), ([2, 3, 4, 7, 8, 9, 10, 11], [slice(0, 3), slice(3, 8)])):
+    for atoms, groups in (
+        ([0, 1, 5, 6], [slice(0, 2), slice(2, 4)]),
+        ([2, 3, 4, 7, 8, 9, 10, 11], [slice(0, 3), slice(3, 8)]),
+    ):
         part = Displacements(groups, POPULATION, **shape)
         for first in range(0, 120, 30):
             part.observe(positions[:, first : first + 30][:, :, atoms], first, drift[first : first + 30])

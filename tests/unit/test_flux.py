@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 
@@ -26,7 +28,7 @@ def blocks(samples=30, cuts=(11, 20), charges=True, velocities=True, seed=0):
     step[0] = 0
     drift = rng.normal(size=(samples, 3))
     made, edges = [], [0, *cuts, samples]
-    for a, b in zip(edges, edges[1:], strict=False):
+    for a, b in pairwise(edges):
         totals = Totals(
             moved[a:b], velocity[a:b] if velocities else None, current[a:b] if charges and velocities else None,
             step[a:b] if charges else None, charge[a:b] if charges else None, centre[a:b],
@@ -80,7 +82,7 @@ def test_segments_equal_the_periodogram_of_the_series(cuts):
     flux = np.random.default_rng(3).normal(size=(150, 2, 3))
     found = SegmentPeriodograms(2, shortest=32, number=2)
     edges = [0, *cuts, 150]
-    for a, b in zip(edges, edges[1:], strict=False):
+    for a, b in pairwise(edges):
         found.observe(flux[a:b], a)
     assert found.segments == [4, 2]
     for length, sums, number in zip(found.lengths, found.sums, found.segments, strict=True):

@@ -185,6 +185,9 @@ def test_block_average_is_a_moving_average_then_every_nth_sample():
         (lambda: schur_spectrum(cross_periodogram(fluxes(count=3), 1.0)), "degrees of freedom"),
         (lambda: schur_spectrum(cross_periodogram(np.zeros((8, 1, 3)), 1.0)), "must be positive"),
         (lambda: block_average(fluxes(), 31), "do not fit twice"),
+        (lambda: synthetic.autoregressive(0.0, interval=1.0), "must be positive"),
+        (lambda: synthetic.resonance(1.0, -1.0, interval=1.0), "positive frequency"),
+        (lambda: synthetic.dip(1.0, ratio=2.0, interval=0.1), "between 0 and 1"),
     ],
 )
 def test_bad_input_is_refused_with_one_sentence(call, words):

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.integrate import simpson
 
 from lammps_topo.errors import StreamError
 from lammps_topo.stream.assembly import Assembly
@@ -30,7 +32,11 @@ def packed(steps, x, v, q, rng=None, volume=10.0) -> Packed:
         rows.append(np.column_stack((TAGS, x[k], v[k], q[k]))[order])
         sums.append([MASS @ (v[k] ** 2).sum(axis=1), *(MASS @ v[k]), *(MASS @ x[k])])
     return Packed(
-        np.array(steps), np.full(len(steps), len(TAGS)), np.concatenate(rows), np.array(sums), np.full(len(steps), volume)
+        np.array(steps),
+        np.full(len(steps), len(TAGS)),
+        np.concatenate(rows),
+        np.array(sums),
+        np.full(len(steps), volume),
     )
 
 
@@ -52,16 +58,13 @@ def test_blocks_give_the_sums_of_all_atoms_however_they_are_cut(cuts, seed):
     rng = np.random.default_rng(seed)
     stream = assembly()
     edges = [0, *sorted(cuts), 40]
-    blocks = [
-        stream.assemble(packed(range(5 * a, 5 * b, 5), x[a:b], v[a:b], q[a:b], rng))
-        for a, b in zip(edges, edges[1:], strict=False)
-    ]
+    blocks = [stream.assemble(packed(range(5 * a, 5 * b, 5), x[a:b], v[a:b], q[a:b], rng)) for a, b in pairwise(edges)]
     dipole = np.concatenate([block.totals.dipole_step for block in blocks])
     moved = np.concatenate([block.totals.displacement for block in blocks])
     current = np.concatenate([block.totals.current for block in blocks])
     centre = np.concatenate([block.totals.centre for block in blocks])
     for s in range(2):
-        own = SPECIES == s
+        own = s == SPECIES
         assert np.allclose(moved[:, s], (x - x[0])[:, own].sum(axis=1))
         assert np.allclose(current[:, s], np.einsum("ti,tic->tc", q[:, own], v[:, own]))
         expected = np.zeros((40, 3))
@@ -90,9 +93,7 @@ def test_changing_charges_converge_with_the_square_of_the_sampling_interval():
         q[:, 0] = 1 + np.sin(time)
         block = assembly().assemble(packed(range(0, 5 * samples, 5), x, np.zeros_like(x), q))
         fine = np.linspace(0, 3.0, 400001)
-        exact = np.trapezoid((1 + np.sin(fine)) * -2 * np.sin(2 * fine), fine) if hasattr(np, "trapezoid") else np.trapz(
-            (1 + np.sin(fine)) * -2 * np.sin(2 * fine), fine
-        )
+        exact = simpson((1 + np.sin(fine)) * -2 * np.sin(2 * fine), x=fine)
         return abs(block.totals.dipole_step[:, :, 0].sum() - exact)
 
     assert error(21) / error(41) == pytest.approx(4, rel=0.05)

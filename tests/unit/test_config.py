@@ -1,0 +1,71 @@
+"""Every refusal of the configuration is one sentence with key, value and what is allowed."""
+
+from __future__ import annotations
+
+import contextlib
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lammps_topo.config import load_config, parse_config, words_to_overrides
+from lammps_topo.errors import ConfigError
+
+REFUSALS = {
+    "speces: 1": "unknown key 'speces'; did you mean 'species'",
+    "msd: {lag: 3}": r"unknown key 'msd.lag'; did you mean 'lags'\? \(allowed: lags, every",
+    "msd: {lags: 3}": r"key 'msd': lags \(3\) must be a multiple of every \(4\)",
+    "species: {Ag: {type: 1, oxidaton: 2}}": "unknown key 'species.Ag.oxidaton'; did you mean 'oxidation'",
+    "species: {Ag: {type: 0}}": "key 'species.Ag.type.0",
+    "species: {A: {type: 1}, B: {type: [1, 2]}}": "type 1 belongs to both species 'A' and 'B'",
+    "frame: x": "key 'frame' has the value 'x', but input should be 'barycentric', 'host' or 'laboratory'",
+    "frame: host": "the frame 'host' needs the key 'host'",
+    "host: Xe\nspecies: {A: {type: 1}}": "host 'Xe' is not a species",
+    "temperature: -3": "key 'temperature' has the value -3, but input should be greater than 0",
+    "temperature: .nan": "key 'temperature' has the value nan",
+    "representations: oxidation": "'oxidation' needs a charge 'oxidation' for every species; no species is given",
+    "representations: ionic": "key 'representations.0' has the value 'ionic'",
+    "segments: {shortest: 101}": "an even number of samples is needed",
+    "msd: {window: [3, 2]}": "begin < end",
+    "a: [": "not valid YAML at line",
+    "- 1": "must hold 'key: value' lines, not a list",
+    "!!python/object/apply:os.system [ls]": "not valid YAML",
+}
+
+
+@pytest.mark.parametrize("text", REFUSALS)
+def test_refusal(text):
+    with pytest.raises(ConfigError, match=REFUSALS[text]) as caught:
+        parse_config(text, source="agi.yaml")
+    assert str(caught.value).startswith("agi.yaml")
+    assert "\n" not in str(caught.value)
+
+
+def test_words_of_the_fix_line_go_on_top():
+    config = parse_config("msd: {lags: 64, every: 8}", words_to_overrides(["msd.lags", "128", "host", "[A, B]"]))
+    assert (config.msd.lags, config.msd.every, config.host) == (128, 8, ["A", "B"])
+
+
+def test_missing_file():
+    with pytest.raises(ConfigError, match=r"'nowhere.yaml' cannot be read: No such file"):
+        load_config("nowhere.yaml")
+
+
+@given(st.text(max_size=200))
+def test_any_text_is_a_configuration_or_a_sentence(text):
+    with contextlib.suppress(ConfigError):
+        parse_config(text, source="fuzz")
+
+
+@given(st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=10),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(
+        st.sampled_from(["species", "type", "msd", "lags", "host", "thermo", "frame", "einstein", "window", "Ag"]),
+        inner, max_size=3),
+    max_leaves=12,
+))  # fmt: skip
+def test_any_data_is_a_configuration_or_a_sentence(data):
+    import yaml
+
+    with contextlib.suppress(ConfigError):
+        parse_config(yaml.safe_dump(data), source="fuzz")
