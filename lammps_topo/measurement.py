@@ -153,16 +153,11 @@ class Measurement:
         self._msd = Displacements(ownership.species, population, corrections=len(msd.frames) - 1, **shape)
         names = basis_names(self._species, self.has_charge)
         self._flux_names = names
-        self._weights = {
-            name: representation_weights(name, self._species, self._oxidation, len(names))
-            for name in self.representations
-        }
-        self._dipole_groups = [
-            label for name in self.representations for label in (name, *(f"{name}/{s}" for s in self._species))
-        ]
-        self._dipole_weights = np.concatenate(
-            [np.concatenate((rows.sum(axis=0, keepdims=True), rows)) for rows in self._weights.values()]
-            or [np.zeros((0, len(names)))]
+        self._dipole_weights = np.array(
+            [
+                representation_weights(name, self._species, self._oxidation, len(names)).sum(axis=0)
+                for name in self.representations
+            ]
         )
         self._charge = np.zeros(len(self._species))  # Σ over samples of the species' total charge
         self._thermal = BlockAverage()
@@ -174,7 +169,7 @@ class Measurement:
         )
         self._series = Series(len(names)) if on_root and config.series else None
         self._temperatures: list[Array] = []
-        number = len(self._dipole_groups)
+        number = len(self.representations)
         self._dipole = (
             Displacements([slice(i, i + 1) for i in range(number)], np.ones(number, dtype=np.int64), **shape)
             if on_root and number
@@ -317,7 +312,7 @@ class Measurement:
         dipole, series = None, None
         if self._dipole is not None:
             dipole = DisplacementRecord(
-                groups=tuple(self._dipole_groups),
+                groups=self.representations,
                 frames=(self.config.frame,),
                 sums=tuple(self._dipole.sums),
                 counts=tuple(self._dipole.counts),

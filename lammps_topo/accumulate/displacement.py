@@ -11,6 +11,7 @@ Sums are kept apart by time batch (by the sample of the later frame), from which
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 import numpy as np
 
@@ -18,6 +19,8 @@ from ..stream.block import Array, Integers
 
 #: The most time batches that are kept; beyond it neighbours are added and batches last twice as long.
 MAXIMUM_BATCHES = 64
+#: The most frames that one set of matrix products takes.
+_PIECE = 64
 
 
 class Displacements:
@@ -72,7 +75,7 @@ class Displacements:
 
     @property
     def nbytes(self) -> int:
-        return sum(level.nbytes for level in self._levels)
+        return int(sum(level.nbytes for level in self._levels))
 
     @property
     def _used_batches(self) -> int:
@@ -155,36 +158,44 @@ class _Level:
     def observe(
         self, frames: Array, index: Integers, batches: Integers, corrections: Sequence[tuple[Array, Array]]
     ) -> None:
-        if self._rebased < 0:
-            self._base = frames[:, 0].copy()
-            self._rebased = int(index[0])
-        elif index[0] - self._rebased >= self._lags:
-            self._rebase(frames[:, 0], int(index[0]))
+        """Add frames (3, B, n) with consecutive ``index`` (B,), each belonging to a time batch (B,)."""
+        edges = np.flatnonzero(np.diff(batches)) + 1
+        for first, last in pairwise((0, *edges.tolist(), len(index))):
+            # many frames at once would need many more slots than there are live origins
+            for start in range(first, last, _PIECE):
+                piece = slice(start, min(start + _PIECE, last))
+                parts = [(host[piece], mean[piece]) for host, mean in corrections]
+                self._observe(frames[:, piece], index[piece], int(batches[start]), parts)
+
+    def _observe(self, frames: Array, index: Integers, batch: int, corrections: Sequence[tuple[Array, Array]]) -> None:
+        begin, number = int(index[0]), len(index)
+        if self._rebased < 0 or begin - self._rebased >= self._lags:
+            self._rebase(frames[:, 0], begin)
         frames = frames - self._base[:, None, :]
         norms = self._squares(frames)
         self._store_origins(frames, norms, index, corrections)
-        lag = index[None, :] - self._index[:, None]
-        valid = (lag >= 0) & (lag < self._lags) & (self._index >= 0)[:, None]
-        first = int(batches[0])
-        number = int(batches[-1]) - first + 1
-        cell = ((batches - first)[None, :] * self._lags + lag)[valid]
-        size = number * self._lags
-        span = slice(first, first + number)
-        self.counts[span] += np.bincount(cell, minlength=size).reshape(number, -1)
+        squares = np.empty((self.sums.shape[1], len(self._groups), 3, len(self._index), number))
         for g, group in enumerate(self._groups):
-            products = np.matmul(self._origins[:, :, group], frames[:, :, group].transpose(0, 2, 1))
-            squares = self._norms[:, :, g, None] + norms[:, None, :, g] - 2.0 * products
-            squares /= self._population[g]
-            for axis in range(3):
-                pairs = squares[axis][valid]
-                self.sums[span, 0, g, axis] += np.bincount(cell, pairs, size).reshape(number, -1)
-                for c, (host, mean) in enumerate(corrections):
-                    away = (host[None, :, axis] - self._hosts[:, c, None, axis])[valid]
-                    along = (mean[None, :, g, axis] - self._means[:, c, g, None, axis])[valid]
-                    value = pairs + away * (away - 2.0 * along)
-                    self.sums[span, 1 + c, g, axis] += np.bincount(cell, value, size).reshape(number, -1)
-        if not corrections and self.sums.shape[1] > 1:  # this rank's share of the correction is zero
-            self.sums[span, 1:] = self.sums[span, :1]
+            share = 1.0 / self._population[g]
+            np.matmul(self._origins[:, :, group], frames[:, :, group].transpose(0, 2, 1), out=squares[0, g])
+            squares[0, g] *= -2.0 * share
+            squares[0, g] += share * self._norms[:, :, g, None]
+            squares[0, g] += share * norms[:, None, :, g]
+        squares[1:] = squares[0]  # a rank that is not given the corrections has no share of them
+        for c, (host, mean) in enumerate(corrections):
+            away = (host - self._hosts[:, c, None]).transpose(2, 0, 1)  # (3, slots, frames)
+            along = (mean - self._means[:, c, None]).transpose(2, 3, 0, 1)  # (groups, 3, slots, frames)
+            along *= -2.0
+            along += away
+            along *= away
+            squares[1 + c] += along
+        sums, counts = self.sums[batch], self.counts[batch]
+        for slot, origin in enumerate(self._index.tolist()):
+            lag = begin - origin
+            low, high = max(0, -lag), min(number, self._lags - lag)
+            if origin >= 0 and low < high:
+                sums[..., lag + low : lag + high] += squares[..., slot, low:high]
+                counts[lag + low : lag + high] += 1.0
 
     def _squares(self, frames: Array) -> Array:
         """Σ over each group of squares: (3, frames, groups)."""
@@ -224,6 +235,9 @@ class _Level:
 
     def _rebase(self, base: Array, index: int) -> None:
         """Move the base to where the atoms are now, so that diffusion costs no digits."""
+        if not len(self._index):
+            self._base, self._rebased = base.copy(), index
+            return
         shift = base - self._base
         self._origins -= shift[:, None, :]
         self._norms = self._squares(self._origins)

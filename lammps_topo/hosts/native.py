@@ -10,6 +10,7 @@ import ctypes
 import traceback
 from collections.abc import Callable
 from ctypes import c_char, c_char_p, c_double, c_int32, c_int64
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -33,13 +34,13 @@ _CALLBACKS = ("create", "setup", "take", "vector_update", "finish", "close")
 Link._fields_ = [
     ("version", c_int32),
     ("ranks", c_int32), ("rank", c_int32), ("mpi_comm", c_int32),
-    ("ntypes", c_int32), ("has_charge", c_int32), ("words", c_int32),
+    ("has_charge", c_int32), ("words", c_int32),
     ("word", ctypes.POINTER(c_char_p)),
-    ("id", c_char_p), ("group", c_char_p), ("units", c_char_p), ("lammps", c_char_p), ("input", c_char_p),
+    ("id", c_char_p), ("group", c_char_p), ("units", c_char_p), ("lammps", c_char_p),
     ("every", c_int64), ("timestep", c_double),
     ("want_velocity", c_int32), ("want_charge", c_int32), ("vector_length", c_int32), ("block", c_int64),
     ("atoms", c_int64), ("tag", ctypes.POINTER(c_int64)), ("type", ctypes.POINTER(c_int32)),
-    ("mass", ctypes.POINTER(c_double)), ("total_mass", c_double), ("degrees_of_freedom", c_double),
+    ("total_mass", c_double), ("degrees_of_freedom", c_double),
     ("restarted", c_int32),
     ("samples", c_int64), ("rows", c_int64), ("width", c_int64),
     ("step", ctypes.POINTER(c_int64)), ("count", ctypes.POINTER(c_int64)),
@@ -101,6 +102,7 @@ class NativeHost:
                     "lammps": link.lammps.decode(),
                     "fix": f"fix {link.id.decode()} {link.group.decode()} topo {link.every} {' '.join(words)}".strip(),
                     "configuration_file": path,
+                    "command": _command_line(),
                 },
             ),
             self._comm,
@@ -111,6 +113,8 @@ class NativeHost:
 
     def setup(self) -> None:
         link = self._link
+        if link.restarted:
+            self.measurement.notices.append("the run is a restart: a new measurement begins")
         link.block = self.measurement.begin(
             _copy(link.tag, link.atoms, np.int64),
             _copy(link.type, link.atoms, np.int64),
@@ -193,6 +197,14 @@ def _leave() -> None:
         for name in _CALLBACKS:
             setattr(link, name, Callback())
     _alive.clear()
+
+
+def _command_line() -> str:
+    """Of the program that hosts this interpreter: it names the input script."""
+    try:
+        return Path("/proc/self/cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace").strip()
+    except OSError:
+        return ""
 
 
 def _view(pointer: Any, shape: tuple[int, ...]) -> np.ndarray[Any, np.dtype[np.float64]]:

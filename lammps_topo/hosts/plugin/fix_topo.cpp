@@ -10,7 +10,6 @@
 #include "error.h"
 #include "force.h"
 #include "group.h"
-#include "input.h"
 #include "modify.h"
 #include "update.h"
 #include "utils.h"
@@ -75,7 +74,6 @@ FixTopo::FixTopo(LAMMPS *lmp, int narg, char **arg) :
   link.ranks = comm->nprocs;
   link.rank = comm->me;
   link.mpi_comm = static_cast<int32_t>(MPI_Comm_c2f(world));
-  link.ntypes = atom->ntypes;
   link.has_charge = atom->q_flag;
   link.words = static_cast<int32_t>(words.size());
   link.word = words.data();
@@ -83,7 +81,6 @@ FixTopo::FixTopo(LAMMPS *lmp, int narg, char **arg) :
   link.group = group->names[igroup];
   link.units = update->unit_style;
   link.lammps = lmp->version;
-  link.input = "";
   link.every = nevery;
   link.timestep = update->dt;
 
@@ -178,7 +175,6 @@ void FixTopo::prepare()
 {
   std::vector<int64_t> tags;
   std::vector<int32_t> types;
-  std::vector<double> masses;
   double total = 0.0;
   for (int i = 0; i < atom->nlocal; i++) {
     const double mass = atom->rmass ? atom->rmass[i] : atom->mass[atom->type[i]];
@@ -186,12 +182,10 @@ void FixTopo::prepare()
     if (!(atom->mask[i] & groupbit)) continue;
     tags.push_back(atom->tag[i]);
     types.push_back(atom->type[i]);
-    masses.push_back(mass);
   }
   link.atoms = static_cast<int64_t>(tags.size());
   link.tag = tags.data();
   link.type = types.data();
-  link.mass = masses.data();
   link.total_mass = total;
   Compute *temperature = modify->get_compute_by_id("thermo_temp");
   link.degrees_of_freedom = 0.0;
@@ -311,7 +305,10 @@ void FixTopo::restart(char *buffer)
 {
   double record[2];
   std::memcpy(record, buffer, sizeof(record));
-  link.restarted = record[0] > 0;
+  if (record[0] != TOPO_LINK_VERSION)
+    error->all(FLERR, "fix {} topo: the restart file was written by another version of fix topo (record {}, expected {})",
+               id, record[0], TOPO_LINK_VERSION);
+  link.restarted = 1;
 }
 
 // MPI_Finalize deletes the attributes of MPI_COMM_SELF first: the one moment that LAMMPS's error->all leaves us.

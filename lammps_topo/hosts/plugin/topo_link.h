@@ -17,10 +17,10 @@ struct TopoLink {
   // what the fix line and LAMMPS say, set by the fix before create()
   int32_t ranks, rank;
   int32_t mpi_comm;    // Fortran handle of LAMMPS's communicator
-  int32_t ntypes, has_charge;
+  int32_t has_charge;
   int32_t words;    // of the fix line behind N
   const char **word;
-  const char *id, *group, *units, *lammps, *input;
+  const char *id, *group, *units, *lammps;
   int64_t every;
   double timestep;
 
@@ -33,7 +33,6 @@ struct TopoLink {
   int64_t atoms;
   const int64_t *tag;
   const int32_t *type;
-  const double *mass;
   double total_mass;    // of all atoms of the system on this rank
   double degrees_of_freedom;    // as compute temp counts them
   int32_t restarted;    // 1 if this fix was found in a restart file
