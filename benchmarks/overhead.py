@@ -74,7 +74,7 @@ def measure(cells: int) -> None:
             comm.Barrier()
             instance.command(f"run {steps} post no")
             times[turn, int(instance is measured)] = instance.last_thermo()["CPU"]
-    times = comm.allreduce(times, op=MPI.MAX)
+    comm.Allreduce(MPI.IN_PLACE, times, op=MPI.MAX)
     from lammps_topo.hosts import native
 
     (host,) = native._alive.values()

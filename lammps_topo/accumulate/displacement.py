@@ -52,7 +52,7 @@ class Displacements:
         stride: int,
         corrections: int = 0,
     ) -> None:
-        self.batch = stride ** (levels - 1)
+        self.batch: int = stride ** (levels - 1)
         self.stride = stride
         self._levels: list[_Level] = [
             _Level(groups, population, lags=lags, every=every, corrections=corrections) for _ in range(levels)
@@ -75,7 +75,7 @@ class Displacements:
 
     @property
     def nbytes(self) -> int:
-        return int(sum(level.nbytes for level in self._levels))
+        return sum(level.nbytes for level in self._levels)
 
     @property
     def _used_batches(self) -> int:

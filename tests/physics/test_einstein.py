@@ -139,7 +139,7 @@ COLLECTIVE = {
 def test_einstein_helfand_slope_of_a_collective_flux_covers_the_truth(name):
     process, rng = COLLECTIVE[name], np.random.default_rng(5)
     lags, fits = logarithmic(800), []
-    for _ in range(64):
+    for _ in range(48):
         dipole = process.sample(10000, components=3, rng=rng).cumsum(axis=0)[:, None, :] * 0.01
         sums, counts = displacement_sums(dipole, lags, batch=250)
         fits.append(fit_slope(lags * 0.01, sums, counts, batch_duration=2.5))
