@@ -12,7 +12,7 @@ from typing import Any, NoReturn
 import click
 
 from . import __version__
-from .errors import TopoError
+from .errors import ConfigError, TopoError
 
 
 class _Group(click.Group):
@@ -38,6 +38,8 @@ def main() -> None:
     """
 
 
+#: Keys of the configuration that act on what has been measured.
+_ESTIMATES = ("temperature", "volume", "cepstral", "einstein")
 _results_file = click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
 _set = click.option(
     "--set", "settings", nargs=2, multiple=True, metavar="KEY VALUE",
@@ -115,7 +117,9 @@ def analyze(trajectory: str, config: str | None, output: str | None, settings: S
             bar.length = read
             bar.update(read - bar.pos)
 
-        measurement = analyze_trajectory(trajectory, load_config(config, overrides), name=stem, progress=progress)
+        measurement = analyze_trajectory(
+            trajectory, load_config(config, overrides, source="the command line"), name=stem, progress=progress
+        )
     for notice in measurement.notices:
         click.echo(notice, err=True)
     click.echo(results_table(read_results(measurement.path)))
@@ -139,7 +143,11 @@ def estimate(file: Path, settings: Sequence[tuple[str, str]]) -> None:
 
     results = read_results(file)
     overrides = words_to_overrides([word for pair in settings for word in pair])
-    config = parse_config(results.config.model_dump_json(), overrides, source=f"the configuration in {file}")
+    for key in overrides:
+        if key.split(".")[0] not in _ESTIMATES and key != "msd.window":
+            allowed = ", ".join((*_ESTIMATES, "msd.window"))
+            raise ConfigError(f"key '{key}' acts while a run is measured and cannot change now (allowed: {allowed})")
+    config = parse_config(json.dumps(results.given), overrides, source=f"the configuration in {file}")
     write_results(file, results.record, estimate_all(results.record, config), config, results.provenance)
     click.echo(results_table(read_results(file)))
 

@@ -19,11 +19,16 @@ from .errors import ConfigError
 
 Frame = Literal["barycentric", "host", "laboratory"]
 Representation = Literal["oxidation", "atomic"]
+_LONGEST_SEGMENT = 1 << 24
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
 
 def _as_list(value: Any) -> Any:
     return value if isinstance(value, (list, tuple)) else [value]
+
+
+def _text_keys(value: Any) -> Any:
+    return {str(key): inner for key, inner in value.items()} if isinstance(value, dict) else value
 
 
 class _Section(BaseModel):
@@ -49,6 +54,13 @@ class Segments(_Section):
         if value % 2:
             raise ValueError("an even number of samples is needed")
         return value
+
+    @model_validator(mode="after")
+    def _bounded(self) -> Segments:
+        longest = self.shortest << (self.number - 1)
+        if longest > _LONGEST_SEGMENT:
+            raise ValueError(f"the longest segment has {longest} samples, but at most {_LONGEST_SEGMENT} are allowed")
+        return self
 
 
 class Displacements(_Section):
@@ -89,7 +101,7 @@ class Trajectory(_Section):
 
     units: str | None = None
     timestep: Positive | None = None
-    masses: dict[str, Positive] = {}
+    masses: Annotated[dict[str, Positive], BeforeValidator(_text_keys)] = {}
     degrees_of_freedom: Positive | None = None
 
 
@@ -97,7 +109,7 @@ class Config(_Section):
     """The whole configuration, validated; see the README for every key."""
 
     output: str | None = None
-    species: dict[str, Species] | None = None
+    species: Annotated[dict[str, Species] | None, BeforeValidator(_text_keys)] = None
     representations: Annotated[list[Representation], BeforeValidator(_as_list)] | None = None
     frame: Frame = "barycentric"
     host: Annotated[list[str], BeforeValidator(_as_list)] | None = None
@@ -135,8 +147,12 @@ class Config(_Section):
         return self
 
 
-def load_config(path: str | Path | None = None, overrides: Mapping[str, Any] | None = None) -> Config:
+def load_config(
+    path: str | Path | None = None, overrides: Mapping[str, Any] | None = None, *, source: str = "the configuration"
+) -> Config:
     """Read ``path`` (YAML, optional) and put ``overrides`` (dotted key → value) on top of it.
+
+    ``source`` names the configuration in errors where there is no file.
 
     Raises
     ------
@@ -144,7 +160,7 @@ def load_config(path: str | Path | None = None, overrides: Mapping[str, Any] | N
         One sentence: file, key, value, what is allowed.
     """
     text = None if path is None else read_text(path)
-    return parse_config(text, overrides, source=str(path))
+    return parse_config(text, overrides, source=source if path is None else str(path))
 
 
 def read_text(path: str | Path) -> str:
@@ -178,7 +194,7 @@ def parse_config(
     try:
         return Config.model_validate(data)
     except ValidationError as error:
-        raise ConfigError(_sentence(error, source if text is not None else "the fix line")) from None
+        raise ConfigError(_sentence(error, source)) from None
 
 
 def words_to_overrides(words: Sequence[str]) -> dict[str, Any]:

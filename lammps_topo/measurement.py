@@ -5,6 +5,7 @@ The only object that hosts talk to. Every method is collective; an error is rais
 
 from __future__ import annotations
 
+import math
 import time
 import traceback
 from collections.abc import Callable
@@ -37,6 +38,10 @@ from .units import unit_style
 
 _BLOCK_BYTES = 8 << 20
 _BLOCK_RANGE = (16, 256)
+#: Runs that together last less than this many times the writing of a results file share one.
+_PATIENCE = 20.0
+#: Results files of the measurements of this process.
+_open_files: set[Path] = set()
 
 
 @dataclass(frozen=True)
@@ -96,10 +101,17 @@ class Measurement:
         problem = check_writable(self.path) if comm.rank == 0 else None
         if problem := comm.share(problem):
             raise ConfigError(f"key 'output': {problem}")
+        taken = self.path.absolute() in _open_files
+        if agree(comm, "taken" if taken else None):
+            raise ConfigError(f"key 'output': another fix writes to '{self.path}'; give each fix an output of its own")
+        _open_files.add(self.path.absolute())
         # ranks times threads must not exceed the cores: one BLAS thread a rank unless told otherwise
         self._blas = ThreadpoolController()
         self._trouble: str | None = None  # of this rank, told to the others at the next block
         self._samples = 0
+        self._elapsed = 0.0
+        self._dirty = self._failed = False
+        self._written, self._write_time = -math.inf, 0.0
         self._first_step = self._last_step = 0
         self._checkpoint_due = time.monotonic() + 60 * config.checkpoint
         self._assembly: Assembly | None = None
@@ -125,6 +137,7 @@ class Measurement:
         ownership = Ownership(comm, tags, species, len(self._species))
         self._population = ownership.population
         self._degrees_of_freedom = config.trajectory.degrees_of_freedom or degrees_of_freedom
+        self._interval = self.host.timestep * self.host.every
         self._assembly = Assembly(
             comm,
             ownership,
@@ -132,10 +145,10 @@ class Measurement:
             has_charge=self.has_charge,
             mass=float(comm.sum(np.array([total_mass]))[0]),
             every=self.host.every,
+            interval=self._interval,
         )
-        self._interval = self.host.timestep * self.host.every
         self._accumulators(ownership)
-        if comm.rank == 0 and (kept := keep_existing(self.path)):
+        if kept := self._on_root(lambda: keep_existing(self.path)):
             self.notices.append(f"an earlier {self.path} is kept as {kept}")
         width = 4 + 3 * self.has_velocity + self.has_charge
         local = max(comm.collect(len(tags)))
@@ -162,11 +175,13 @@ class Measurement:
         self._charge = np.zeros(len(self._species))  # Σ over samples of the species' total charge
         self._thermal = BlockAverage()
         on_root = self.comm.rank == 0
-        self._periodograms = (
-            SegmentPeriodograms(len(names), shortest=config.segments.shortest, number=config.segments.number)
-            if on_root
-            else None
-        )
+        self._periodograms: SegmentPeriodograms | None = None
+
+        def allocate() -> None:
+            segments = config.segments
+            self._periodograms = SegmentPeriodograms(len(names), shortest=segments.shortest, number=segments.number)
+
+        self._on_root(allocate)
         self._series = Series(len(names)) if on_root and config.series else None
         self._temperatures: list[Array] = []
         number = len(self.representations)
@@ -178,8 +193,10 @@ class Measurement:
 
     # ---- samples ----------------------------------------------------------------------------------------------------
 
-    def take(self, packed: Packed) -> None:
-        """Add consecutive samples."""
+    def take(self, packed: Packed, *, new_stretch: bool = False) -> None:
+        """Add consecutive samples; with ``new_stretch`` they do not continue the last ones, whatever their steps."""
+        if new_stretch and self._assembly is not None:
+            self._assembly.restart_stretch()
         with self._one_thread():
             self._guard(lambda: self._take(packed))
         if self.config.checkpoint and self.comm.share(time.monotonic() >= self._checkpoint_due):
@@ -190,15 +207,37 @@ class Measurement:
             pause = max(60 * self.config.checkpoint, 100 * (time.monotonic() - started))
             self._checkpoint_due = time.monotonic() + pause
 
-    def finish(self, packed: Packed | None = None) -> None:
-        """End of a run: add the samples of the incomplete block and write the results file."""
+    def finish(self, packed: Packed | None = None, *, new_stretch: bool = False, now: bool = False) -> None:
+        """End of a run: add the samples of the incomplete block and write the results file.
+
+        After a short run the file waits for the next one, so that many short runs do not spend their time on it;
+        :meth:`close` and ``now`` do not wait.
+        """
         if packed is not None and len(packed):
+            if new_stretch and self._assembly is not None:
+                self._assembly.restart_stretch()
             with self._one_thread():
                 self._guard(lambda: self._take(packed))
         if trouble := agree(self.comm, self._trouble):
-            raise StreamError(trouble)
-        if problem := self._write():
+            problem = self._write()
+            raise StreamError(f"{trouble}; {problem or f'what was measured before is in {self.path}'}")
+        waited = time.monotonic() - self._written
+        if (now or self.comm.share(waited >= _PATIENCE * self._write_time)) and (problem := self._write()):
             raise FileError(problem)
+
+    def close(self, packed: Packed | None = None) -> None:
+        """End of the measurement: write what is not written yet, and give the name of the file free."""
+        _open_files.discard(self.path.absolute())
+        if self._assembly is None or self._failed:
+            return
+        pending = packed is not None and len(packed) > 0
+        if pending or self._dirty:
+            self.finish(packed, now=True)
+
+    def flush(self) -> None:
+        """Write the results file if it lacks samples. Collective."""
+        if self._dirty:
+            self.finish(now=True)
 
     def _one_thread(self) -> AbstractContextManager[object]:
         limiter: AbstractContextManager[object] = self._blas.limit(limits=self.config.threads, user_api="blas")
@@ -219,7 +258,9 @@ class Measurement:
         except Exception:  # told to all ranks with the next block: none may leave a collective call alone
             self._trouble = f"the analysis failed on rank {self.comm.rank}: {traceback.format_exc(limit=-2)}"
         self._samples += len(block)
+        self._elapsed += (len(block) - (block.first == 0)) * self._interval
         self._last_step = int(block.steps[-1])
+        self._dirty = True
 
     def _accumulate(self, block: Block) -> None:
         totals, first = block.totals, block.first
@@ -253,6 +294,7 @@ class Measurement:
         try:
             action()
         except StreamError as error:
+            self._failed = True
             if not self._samples:
                 raise
             problem = self._write()
@@ -263,11 +305,9 @@ class Measurement:
 
     def vector(self) -> Array:
         """The quantities of the key ``thermo`` as of the last complete block."""
-        values = None
         record = self._running_record()
-        if record is not None:
-            values = running_values(record, self.config, self.thermo)
-        return np.asarray(self.comm.share(values), dtype=np.float64)
+        values = self._on_root(lambda: running_values(_present(record), self.config, self.thermo))
+        return np.asarray(values, dtype=np.float64)
 
     @property
     def nbytes(self) -> float:
@@ -279,6 +319,7 @@ class Measurement:
 
     def _write(self) -> str | None:
         """Reduce, estimate and write; returns the problem, the same on all ranks, or None."""
+        started = time.monotonic()
         record = self.record()
         problem = None
         if record is not None:
@@ -286,8 +327,28 @@ class Measurement:
                 write_results(self.path, record, estimate(record, self.config), self.config, self._provenance())
             except (TopoError, OSError) as error:
                 problem = f"the results file '{self.path}' cannot be written: {error}"
+            except Exception:  # whatever it is, the other ranks must not wait for ever
+                problem = f"the results file '{self.path}' cannot be written: {traceback.format_exc(limit=-2)}"
+        self._written = time.monotonic()
+        self._write_time = self._written - started
         shared: str | None = self.comm.share(problem)
+        self._dirty = shared is not None
         return shared
+
+    def _on_root(self, action: Callable[[], Any]) -> Any:
+        """What ``action`` returns on rank 0, on every rank; its exception, too. Collective."""
+        result, problem = None, None
+        if self.comm.rank == 0:
+            try:
+                result = action()
+            except TopoError as error:
+                problem = str(error)
+            except Exception:  # the other ranks must not wait for ever
+                problem = traceback.format_exc(limit=-2)
+        result, problem = self.comm.share((result, problem))
+        if problem is not None:
+            raise TopoError(problem)
+        return result
 
     def record(self) -> Record | None:
         """All that is measured, on rank 0; None on the others."""
@@ -338,6 +399,7 @@ class Measurement:
             host=tuple(self.config.host or ()),
             flux_names=tuple(self._flux_names),
             samples=self._samples,
+            duration=self._elapsed,
             first_step=self._first_step,
             last_step=self._last_step,
             temperature=self._thermal.mean,
@@ -441,3 +503,9 @@ class Measurement:
             if name not in allowed:
                 raise ConfigError(f"key 'thermo': '{name}' is not known (allowed: {', '.join(allowed)})")
         return tuple(self.config.thermo)
+
+
+def _present(record: Record | None) -> Record:
+    """Rank 0 has it."""
+    assert record is not None
+    return record

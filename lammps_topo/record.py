@@ -68,7 +68,8 @@ class Record:
     representations : names of the charge representations
     frame : frame of reference of the fluxes; host : species of the host lattice
     flux_names : the F basis fluxes
-    samples, first_step, last_step : how much, and from when to when
+    samples, duration : how many, and the time that they span, gaps left out
+    first_step, last_step : from when to when
     temperature, temperature_error : measured mean (NaN without velocities) and its standard error
     degrees_of_freedom, volume : of the system
     """
@@ -86,6 +87,7 @@ class Record:
     host: tuple[str, ...]
     flux_names: tuple[str, ...]
     samples: int
+    duration: float
     first_step: int
     last_step: int
     temperature: float

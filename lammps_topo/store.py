@@ -233,12 +233,18 @@ def _digest(file: h5py.File) -> str:
     return digest.hexdigest()
 
 
-def _reason(error: BaseException) -> str:
-    if isinstance(error, OSError) and error.strerror:
-        return error.strerror
+def _reason(error: OSError) -> str:
+    """Why, without the internals that h5py puts around it."""
     text = str(error)
-    return next((part for part in ("No space left on device", "Permission denied", "No such file or directory",
-                                   "file signature not found", "truncated file") if part in text), text)  # fmt: skip
+    known = (
+        "No space left on device",
+        "Permission denied",
+        "No such file or directory",
+        "Is a directory",
+        "file signature not found",
+        "truncated file",
+    )
+    return next((part for part in known if part in text), error.strerror or text)
 
 
 def _umask() -> int:

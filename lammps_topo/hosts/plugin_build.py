@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -36,11 +37,11 @@ class Target:
     bigbig: bool = False
 
 
-def find_compiler() -> str | None:
-    """The C++ compiler: $CXX, else the first of c++, g++, clang++ that exists."""
+def find_compiler() -> list[str] | None:
+    """The C++ compiler, a command: $CXX, else the first of c++, g++, clang++ that exists."""
     for name in (os.environ.get("CXX"), "c++", "g++", "clang++"):
-        if name and (path := shutil.which(name.split()[0])):
-            return path
+        if name and shutil.which(shlex.split(name)[0]):
+            return shlex.split(name)
     return None
 
 
@@ -119,18 +120,19 @@ def build(target: Target, folder: Path) -> Path:
     with tempfile.TemporaryDirectory(dir=folder) as work:
         library = Path(work) / LIBRARY
         command = [
-            compiler, f"-fmacro-prefix-map={SOURCES}/=", "-std=c++17", "-O3", "-fPIC", "-shared", "-fvisibility=hidden",
+            *compiler, "-std=c++17", "-O3", "-fPIC", "-shared", "-fvisibility=hidden",
+            f"-fmacro-prefix-map={SOURCES}/=",
             f"-DTOPO_LAMMPS_VERSION={target.version}",
             f'-DTOPO_LAMMPS_NAME="{day} {_MONTHS[month - 1]} {year}"',
             "-DLAMMPS_BIGBIG" if target.bigbig else "-DLAMMPS_SMALLBIG",
             f"-I{target.include}", f"-I{target.mpi_include}",
             *(str(source) for source in sorted(SOURCES.glob("*.cpp"))),
-            "-ldl", "-o", str(library),
+            "-ldl", "-Wl,-z,nodelete", "-o", str(library),  # MPI_Finalize calls back after LAMMPS has closed it
         ]  # fmt: skip
         run = subprocess.run(command, capture_output=True, text=True, check=False)
         if run.returncode:
             lines = [line for line in run.stderr.splitlines() if "error" in line] or run.stderr.splitlines()[-1:]
-            raise BuildError(f"the compiler {compiler} failed: {lines[0] if lines else 'no message'}")
+            raise BuildError(f"the compiler {' '.join(compiler)} failed: {lines[0] if lines else 'no message'}")
         os.replace(library, folder / LIBRARY)
     return folder / LIBRARY
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import NoReturn
 
 from ..errors import TopoError
-from .plugin_build import plugin_folder
 
 
 def run(arguments: Sequence[str]) -> NoReturn:
@@ -17,29 +18,34 @@ def run(arguments: Sequence[str]) -> NoReturn:
     Raises TopoError when this Python has no ``lammps`` module.
     """
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
-    os.environ["LAMMPS_PLUGIN_PATH"] = ":".join(filter(None, (plugin_folder(), os.environ.get("LAMMPS_PLUGIN_PATH"))))
     script, rest = _split(arguments)
-    try:
+    finalize: Callable[[], object] = _nothing
+    abort: Callable[[], object] = _nothing
+    with contextlib.suppress(ImportError):
         from mpi4py import MPI  # must come before lammps
 
-        finalize = MPI.Finalize
-    except ImportError:
-
-        def finalize() -> None: ...
-
+        finalize, abort = MPI.Finalize, partial(MPI.COMM_WORLD.Abort, 1)
     try:
-        from lammps import lammps
+        from lammps import lammps  # finds plugins as lmp does
+        from lammps.core import MPIAbortException
     except ImportError as error:
         raise TopoError(f"this Python has no lammps module: {error}") from None
     instance = lammps(cmdargs=rest)
     try:
         instance.file(script)
         status = 0
-    except Exception:  # LAMMPS has printed its own message
+    except MPIAbortException:  # an error that only this rank has: the others would wait for ever
+        abort()
+        raise
+    except Exception:  # an error of all ranks; LAMMPS has printed its own message
         status = 1
     instance.close()
     finalize()
     sys.exit(status)
+
+
+def _nothing() -> None:
+    """Without mpi4py there is nothing to end."""
 
 
 def _split(arguments: Sequence[str]) -> tuple[str, list[str]]:

@@ -69,7 +69,14 @@ class Invoke:
         )
 
     def _say(self, text: str) -> None:
-        if self._host is None or self._host.measurement.comm.rank == 0:
+        rank = 0
+        with contextlib.suppress(ImportError):
+            from mpi4py import MPI
+
+            rank = MPI.COMM_WORLD.Get_rank()
+        if self._host is not None:
+            rank = self._host.measurement.comm.rank
+        if rank == 0:
             print(text, flush=True)
 
 

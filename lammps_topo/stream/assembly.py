@@ -22,7 +22,7 @@ class Assembly:
     ----------
     has_velocity, has_charge : which columns follow tag and position in the packed rows
     mass : of the whole system, not only of the group
-    every : timesteps between samples
+    every, interval : timesteps and time between samples
     """
 
     def __init__(
@@ -34,6 +34,7 @@ class Assembly:
         has_charge: bool,
         mass: float,
         every: int,
+        interval: float,
     ) -> None:
         self._comm = comm
         self._ownership = ownership
@@ -41,6 +42,7 @@ class Assembly:
         self._has_charge = has_charge
         self._mass = mass
         self._every = every
+        self._interval = interval
         self._last_step: int | None = None
         self._index = 0
         self._volume: float | None = None
@@ -95,6 +97,7 @@ class Assembly:
             self._centre = totals.centre[0].copy()
         totals.centre[:] -= self._centre
         self._check_finite(packed, fields, totals)
+        self._check_velocities(packed, totals)
         block = Block(
             steps=steps,
             first=self._index,
@@ -182,6 +185,20 @@ class Assembly:
             f"{culprit} has a position, velocity or charge that is not a finite number at step {packed.steps[good]}",
             good=good,
         )
+
+    def _check_velocities(self, packed: Packed, totals: Totals) -> None:
+        """A rerun of a dump without velocities leaves those that were there before."""
+        if totals.velocity is None or len(packed) < 3 or totals.kinetic[0] == 0:
+            return
+        if (totals.velocity != totals.velocity[0]).any() or (totals.kinetic != totals.kinetic[0]).any():
+            return
+        # free flight has constant velocities, too, but moves with them
+        moved, expected = np.diff(totals.displacement, axis=0), totals.velocity[:-1] * self._interval
+        if np.abs(moved - expected).max() > 1e-3 * np.abs(moved).max(initial=0.0):
+            raise StreamError(
+                f"velocities do not change between steps {packed.steps[0]} and {packed.steps[-1]}, while atoms move; "
+                "a rerun needs a dump with vx vy vz"
+            )
 
     def _check_volume(self, packed: Packed) -> None:
         """The box is the same on all ranks: no need to agree."""

@@ -13,6 +13,8 @@ from .block import Array, Integers
 from .communicator import Communicator
 
 _BINS_PER_RANK = 256
+#: A table is kept where the range of tags is at most so many times their number.
+_DENSE = 8
 
 
 @dataclass(frozen=True)
@@ -48,18 +50,14 @@ class Ownership:
         edges = np.searchsorted(own, np.arange(number + 1))
         self.species = tuple(slice(int(a), int(b)) for a, b in pairwise(edges))
         self.population: Integers = np.rint(comm.sum(np.diff(edges).astype(np.float64))).astype(np.int64)
-        # A table over the range of own tags: smaller than LAMMPS's own atom map, which spans all tags.
-        self._lowest = int(self.tags.min()) if len(self.tags) else 0
-        span = int(self.tags.max()) - self._lowest + 1 if len(self.tags) else 0
-        self._slot = np.full(span, -1, dtype=np.int64)
-        self._slot[self.tags - self._lowest] = np.arange(len(self.tags))
+        self._find = _SlotTable(self.tags)
 
     def __len__(self) -> int:
         return len(self.tags)
 
     @property
     def nbytes(self) -> int:
-        return int(self.tags.nbytes + self._slot.nbytes)
+        return int(self.tags.nbytes) + self._find.nbytes
 
     def redistribute(self, rows: Array, counts: Integers) -> tuple[Array, Misfit | None]:
         """Bring packed ``rows`` (first column: tag) of ``counts`` (B,) rows a sample to their owners.
@@ -70,18 +68,15 @@ class Ownership:
         received, samples = self._send(rows, counts)
         columns, number, own = rows.shape[1] - 1, len(counts), len(self)
         tags = received[:, 0].astype(np.int64)
-        offsets = tags - self._lowest
-        known = (offsets >= 0) & (offsets < len(self._slot))
-        if not known.all():
-            first = np.argmax(~known)
-            return np.empty((columns, number, own)), _foreign(tags[first], samples[~known].min())
-        cells = samples * own + self._slot[offsets]
-        problem = self._check(tags, samples, cells, number)
+        slots = self._find(tags)
+        cells = samples * own + slots
+        problem = self._check(tags, samples, slots, cells, number)
         result = np.empty((columns, number * own))
         if problem is None:
-            ordered = np.empty((number * own, columns))
-            ordered[cells] = received[:, 1:]
-            result[:] = ordered.T
+            order = np.empty_like(cells)
+            order[cells] = np.arange(len(cells))
+            for column in range(columns):
+                np.take(received[:, 1 + column], order, out=result[column])
         return result.reshape(columns, number, own), problem
 
     def _send(self, rows: Array, counts: Integers) -> tuple[Array, Integers]:
@@ -99,8 +94,8 @@ class Ownership:
         received = self._comm.swap_rows(rows[order], sent.sum(axis=1), came.sum(axis=1))
         return received, np.repeat(np.tile(np.arange(number), self._comm.size), came.ravel())
 
-    def _check(self, tags: Integers, samples: Integers, cells: Integers, number: int) -> Misfit | None:
-        foreign = self._slot[tags - self._lowest] < 0
+    def _check(self, tags: Integers, samples: Integers, slots: Integers, cells: Integers, number: int) -> Misfit | None:
+        foreign = slots < 0
         if foreign.any():
             return _foreign(tags[foreign][0], samples[foreign].min())
         seen = np.bincount(cells, minlength=number * len(self))
@@ -110,6 +105,37 @@ class Ownership:
         sample, slot = divmod(int(wrong[0]), len(self))
         what = "is lost" if seen[wrong[0]] == 0 else "appears twice"
         return Misfit(f"atom {self.tags[slot]} of the group {what}", sample)
+
+
+class _SlotTable:
+    """Slots of tags, −1 for foreign ones: a table over their range, or a search where tags are sparse."""
+
+    def __init__(self, tags: Integers) -> None:
+        order = np.argsort(tags)
+        self._sorted, self._order = tags[order], order
+        self._lowest = int(self._sorted[0]) if len(tags) else 0
+        span = int(self._sorted[-1]) - self._lowest + 1 if len(tags) else 0
+        self._table: Integers | None = None
+        if span <= _DENSE * len(tags):
+            self._table = np.full(span, -1, dtype=np.int64)
+            self._table[tags - self._lowest] = np.arange(len(tags))
+
+    @property
+    def nbytes(self) -> int:
+        arrays = (self._sorted, self._order, self._table)
+        return sum(int(array.nbytes) for array in arrays if array is not None)
+
+    def __call__(self, tags: Integers) -> Integers:
+        if not len(self._sorted):
+            return np.full(len(tags), -1, dtype=np.int64)
+        if self._table is not None:
+            offsets = tags - self._lowest
+            inside = (offsets >= 0) & (offsets < len(self._table))
+            if inside.all():
+                return self._table[offsets]
+            return np.where(inside, self._table[np.where(inside, offsets, 0)], -1)
+        place = np.minimum(np.searchsorted(self._sorted, tags), len(self._sorted) - 1)
+        return np.where(self._sorted[place] == tags, self._order[place], -1)
 
 
 def _foreign(tag: int, sample: int) -> Misfit:

@@ -112,7 +112,7 @@ run 3000
 
 def test_npt_is_refused(lmp, agi, start, tmp_path):
     script = f"{start}unfix nve\nfix npt all npt temp 700 700 0.1 iso 0 0 1\nfix topo all topo 4\nrun 100\n"
-    assert "changes the volume of the box; equilibrate at constant pressure first" in sentence(
+    assert "another fix changes the volume of the box; equilibrate first" in sentence(
         lmp(script, tmp_path, check=False)
     )
 
@@ -142,7 +142,7 @@ def test_lost_atom(ranks, lmp, start, tmp_path):
     assert re.search(r"atom \d+ of the group is lost at step \d+; the group must keep its atoms", message)
     record = read_results(tmp_path / "topo.topo.h5").record
     lost = int(re.search(r"at step (\d+)", message).group(1))
-    assert record.last_step == lost - 4
+    assert record.last_step in (lost - 4, lost)  # the edit at 40 begins a stretch, lost or not
 
 
 def test_lost_atoms_that_end_lammps(lmp, start, tmp_path):
@@ -193,7 +193,7 @@ try:
     session.run(40000)
 except Exception as error:
     print(error)
-print(session.results().record.samples)
+print(lammps_topo.read_results("topo.topo.h5").record.samples)
 """
 
 

@@ -42,7 +42,7 @@ def packed(steps, x, v, q, rng=None, volume=10.0) -> Packed:
 
 def assembly() -> Assembly:
     ownership = Ownership(Alone(), TAGS, SPECIES, 2)
-    return Assembly(Alone(), ownership, has_velocity=True, has_charge=True, mass=MASS.sum(), every=5)
+    return Assembly(Alone(), ownership, has_velocity=True, has_charge=True, mass=MASS.sum(), every=5, interval=0.01)
 
 
 def motion(samples, seed=0):

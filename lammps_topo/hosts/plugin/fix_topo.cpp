@@ -11,6 +11,7 @@
 #include "force.h"
 #include "group.h"
 #include "modify.h"
+#include "universe.h"
 #include "update.h"
 #include "utils.h"
 
@@ -34,21 +35,20 @@ static const char cite_fix_topo[] =
 
 namespace {
 
-constexpr int SUMS = 7;    // kinetic, momentum, moment: stream/block.py
-
 std::set<FixTopo *> alive;
 
 // Called by MPI_Finalize while MPI still works: LAMMPS ends so after error->all, without post_run.
 int rescue_all(MPI_Comm, int, void *, void *)
 {
-  for (FixTopo *fix : alive) fix->rescue();
+  for (FixTopo *fix : alive) fix->leave();
   return MPI_SUCCESS;
 }
 
 }    // namespace
 
 FixTopo::FixTopo(LAMMPS *lmp, int narg, char **arg) :
-    Fix(lmp, narg, arg), link(), last_sample(-1), vector_step(-1), ready(false), failed(false)
+    Fix(lmp, narg, arg), link(), last_sample(-1), vector_step(-1), ready(false), failed(false), left(false),
+    end_step(-1), end_sums()
 {
   if (lmp->citeme) lmp->citeme->add(cite_fix_topo);
   if (narg < 4)
@@ -58,6 +58,9 @@ FixTopo::FixTopo(LAMMPS *lmp, int narg, char **arg) :
   if (group->dynamic[igroup])
     error->all(FLERR, "fix {} topo: group {} is dynamic, but the measured atoms must stay the same (static group)", id,
                group->names[igroup]);
+  if (domain->dimension != 3)
+    error->all(FLERR, "fix {} topo: the system has {} dimensions, but conductivities and diffusion are defined here for 3",
+               id, domain->dimension);
   if (!atom->tag_enable) error->all(FLERR, "fix {} topo: atoms need IDs (atom_modify id yes)", id);
   if (group->count(igroup) == 0)
     error->all(FLERR, "fix {} topo: group {} has no atoms; define the fix when they exist", id, group->names[igroup]);
@@ -69,14 +72,17 @@ FixTopo::FixTopo(LAMMPS *lmp, int narg, char **arg) :
   vector_flag = 1;
   extvector = 0;
 
-  for (int i = 4; i < narg; i++) words.push_back(utils::strdup(arg[i]));
+  for (int i = 4; i < narg; i++) words.emplace_back(arg[i]);
+  for (const std::string &word : words) word_pointers.push_back(word.c_str());
   link.version = TOPO_LINK_VERSION;
+  link.size = static_cast<int32_t>(sizeof(TopoLink));
+  link.world = universe->nworlds > 1 ? universe->iworld : -1;
   link.ranks = comm->nprocs;
   link.rank = comm->me;
   link.mpi_comm = static_cast<int32_t>(MPI_Comm_c2f(world));
   link.has_charge = atom->q_flag;
   link.words = static_cast<int32_t>(words.size());
-  link.word = words.data();
+  link.word = word_pointers.data();
   link.id = id;
   link.group = group->names[igroup];
   link.units = update->unit_style;
@@ -117,9 +123,8 @@ FixTopo::FixTopo(LAMMPS *lmp, int narg, char **arg) :
 
 FixTopo::~FixTopo()
 {
+  leave();
   alive.erase(this);
-  if (link.close) link.close(&link);
-  for (const char *word : words) delete[] word;
 }
 
 int FixTopo::setmask()
@@ -129,11 +134,12 @@ int FixTopo::setmask()
 
 void FixTopo::init()
 {
-  if (domain->box_change_size)
+  if (failed) error->all(FLERR, "fix {} topo: the measurement has ended with an error; unfix it and define it again", id);
+  if (domain->box_change_size || domain->box_change_shape)
     error->all(FLERR,
-               "fix {} topo: another fix changes the volume of the box; equilibrate at constant pressure first, then "
-               "define fix topo and measure at constant volume",
-               id);
+               "fix {} topo: another fix changes the {} of the box; equilibrate first, then define fix topo and measure "
+               "in a box that stays as it is",
+               id, domain->box_change_size ? "volume" : "shape");
   if (update->dt != link.timestep)
     error->all(FLERR, "fix {} topo: the timestep changed from {} to {} since the fix was defined; unfix and define it again",
                id, link.timestep, update->dt);
@@ -142,7 +148,8 @@ void FixTopo::init()
 void FixTopo::setup(int)
 {
   if (!ready) prepare();
-  if (update->ntimestep % nevery == 0 && update->ntimestep != last_sample) sample();
+  if (end_step >= 0 && was_edited()) link.new_stretch = 1;
+  if (update->ntimestep % nevery == 0 && (update->ntimestep != last_sample || link.new_stretch)) sample();
 }
 
 void FixTopo::end_of_step()
@@ -152,22 +159,58 @@ void FixTopo::end_of_step()
 
 void FixTopo::post_run()
 {
-  if (ready && !failed) deliver(link.finish);
+  constexpr int a_run = 1;    // not a minimisation
+  if (!ready || failed || update->whichflag != a_run) return;
+  deliver(link.finish);
+  end_step = update->ntimestep;
+  global_sums(end_sums);
 }
 
-void FixTopo::rescue()
+void FixTopo::leave()
 {
-  if (!ready || failed) return;
-  link.message[0] = '\0';
-  link.samples = static_cast<int64_t>(steps.size());
-  link.rows = link.width ? static_cast<int64_t>(rows.size()) / link.width : 0;
-  link.step = steps.data();
-  link.count = counts.data();
-  link.row = rows.data();
-  link.sums = sums.data();
-  link.volume = volumes.data();
-  failed = true;
-  link.finish(&link);
+  if (left) return;
+  left = true;
+  if (link.close) link.close(&link);
+}
+
+// Kinetic energy (not halved), momentum and first moment of the mass: what an atom adds to them.
+void FixTopo::add_sums(int i, const double *unwrapped, double *sum) const
+{
+  const double mass = atom->rmass ? atom->rmass[i] : atom->mass[atom->type[i]];
+  const double *v = atom->v[i];
+  sum[0] += mass * (v[0] * v[0] + v[1] * v[1] + v[2] * v[2]);
+  for (int k = 0; k < 3; k++) {
+    sum[1 + k] += mass * v[k];
+    sum[4 + k] += mass * unwrapped[k];
+  }
+}
+
+void FixTopo::global_sums(double *total) const
+{
+  double unwrapped[3], sum[SUMS] = {0.0};
+  for (int i = 0; i < atom->nlocal; i++) {
+    domain->unmap(atom->x[i], atom->image[i], unwrapped);
+    add_sums(i, unwrapped, sum);
+  }
+  MPI_Allreduce(sum, total, SUMS, MPI_DOUBLE, MPI_SUM, world);
+}
+
+// Whether minimize, displace_atoms, velocity, set ... changed the system since the last run ended.
+bool FixTopo::was_edited() const
+{
+  if (update->ntimestep != end_step) return true;
+  double now[SUMS];
+  global_sums(now);
+  const double tolerance = 1e-9;    // rounding of the sums
+  const double mass = group->mass(0);
+  const double extent = mass * (domain->xprd + domain->yprd + domain->zprd);
+  const double motion = std::sqrt(mass * end_sums[0]);
+  if (std::fabs(now[0] - end_sums[0]) > tolerance * end_sums[0]) return true;
+  for (int k = 0; k < 3; k++) {
+    if (std::fabs(now[1 + k] - end_sums[1 + k]) > tolerance * motion) return true;
+    if (std::fabs(now[4 + k] - end_sums[4 + k]) > tolerance * extent) return true;
+  }
+  return false;
 }
 
 // Ownership by tag, masses and degrees of freedom: known when the first run begins.
@@ -209,28 +252,21 @@ void FixTopo::sample()
   if (failed) return;
   const bigint step = update->ntimestep;
   // a gap (minimisation, reset_timestep, a run that ended between samples) ends the block
-  if (last_sample >= 0 && step != last_sample + nevery && !steps.empty()) deliver(link.take);
+  if (!steps.empty() && (link.new_stretch || step != last_sample + nevery)) deliver(link.take);
   if (update->dt != link.timestep)
     error->all(FLERR, "fix {} topo: the timestep changed from {} to {} during the run, but samples must be equidistant", id,
                link.timestep, update->dt);
 
   double **x = atom->x, **v = atom->v;
   const double *q = atom->q;
-  const imageint *image = atom->image;
   const bool want_velocity = link.want_velocity, want_charge = link.want_charge;
-  double sum[SUMS] = {0.0};
-  double unwrapped[3];
+  double unwrapped[3], sum[SUMS] = {0.0};
   const size_t before = rows.size(), width = static_cast<size_t>(link.width);
   rows.resize(before + width * atom->nlocal);
   double *row = rows.data() + before;
   for (int i = 0; i < atom->nlocal; i++) {
-    const double mass = atom->rmass ? atom->rmass[i] : atom->mass[atom->type[i]];
-    domain->unmap(x[i], image[i], unwrapped);
-    sum[0] += mass * (v[i][0] * v[i][0] + v[i][1] * v[i][1] + v[i][2] * v[i][2]);
-    for (int k = 0; k < 3; k++) {
-      sum[1 + k] += mass * v[i][k];
-      sum[4 + k] += mass * unwrapped[k];
-    }
+    domain->unmap(x[i], atom->image[i], unwrapped);
+    add_sums(i, unwrapped, sum);
     if (!(atom->mask[i] & groupbit)) continue;
     *row++ = static_cast<double>(atom->tag[i]);
     for (int k = 0; k < 3; k++) *row++ = unwrapped[k];
@@ -242,33 +278,43 @@ void FixTopo::sample()
   steps.push_back(step);
   counts.push_back(static_cast<int64_t>((rows.size() - before) / width));
   sums.insert(sums.end(), sum, sum + SUMS);
-  volumes.push_back(domain->dimension == 3 ? domain->xprd * domain->yprd * domain->zprd : domain->xprd * domain->yprd);
+  volumes.push_back(domain->xprd * domain->yprd * domain->zprd);
   last_sample = step;
+  show_block();
   if (static_cast<int64_t>(steps.size()) >= link.block) deliver(link.take);
 }
 
-// Hand the block over and begin a new one.
-void FixTopo::deliver(int (*function)(TopoLink *))
+// Keep the link pointing at the block: Python may end, and ask for it, at any time.
+void FixTopo::show_block()
 {
   link.samples = static_cast<int64_t>(steps.size());
-  link.rows = static_cast<int64_t>(rows.size()) / link.width;
+  link.rows = link.width ? static_cast<int64_t>(rows.size()) / link.width : 0;
   link.step = steps.data();
   link.count = counts.data();
   link.row = rows.data();
   link.sums = sums.data();
   link.volume = volumes.data();
+}
+
+// Hand the block over and begin a new one.
+void FixTopo::deliver(int (*function)(TopoLink *))
+{
   call(function);
   steps.clear();
   counts.clear();
   rows.clear();
   sums.clear();
   volumes.clear();
+  show_block();
+  link.new_stretch = 0;
+  vector_step = -1;
 }
 
 // A call into Python that ends the run, on all ranks with one message, if it fails.
 void FixTopo::call(int (*function)(TopoLink *))
 {
   link.message[0] = link.notice[0] = '\0';
+  if (!function) error->all(FLERR, "fix {} topo: the Python interpreter has gone", id);
   const int status = function(&link);
   if (link.notice[0] && comm->me == 0) utils::logmesg(lmp, "fix {} topo: {}\n", id, link.notice);
   if (status) {
@@ -279,7 +325,7 @@ void FixTopo::call(int (*function)(TopoLink *))
 
 double FixTopo::compute_vector(int n)
 {
-  if (!ready || failed) return 0.0;
+  if (!ready || failed) return std::nan("");
   if (vector_step != update->ntimestep) {
     call(link.vector_update);
     vector_step = update->ntimestep;

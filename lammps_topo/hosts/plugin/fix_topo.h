@@ -26,15 +26,22 @@ class FixTopo : public Fix {
   double compute_vector(int) override;
   double memory_usage() override;
 
-  // write what is measured when MPI ends without post_run (error in another part of LAMMPS)
-  void rescue();
+  // write what is measured and not written yet; once, at the end of the fix or of MPI, whichever comes first
+  void leave();
 
  private:
+  static constexpr int SUMS = 7;    // kinetic, momentum, moment: stream/block.py
+
   TopoLink link;
-  std::vector<const char *> words;
+  std::vector<std::string> words;
+  std::vector<const char *> word_pointers;
   bigint last_sample;
   bigint vector_step;
-  bool ready, failed;
+  bool ready, failed, left;
+
+  // the system when the last run ended: another one at the next setup was edited in between
+  bigint end_step;
+  double end_sums[SUMS];
 
   // the block that is being filled
   std::vector<int64_t> steps, counts;
@@ -43,8 +50,12 @@ class FixTopo : public Fix {
 
   void call(int (*)(TopoLink *));
   void sample();
+  void show_block();
   void deliver(int (*)(TopoLink *));
   void prepare();
+  void add_sums(int, const double *, double *) const;
+  void global_sums(double *) const;
+  bool was_edited() const;
   void watch_mpi_finalize();
 };
 

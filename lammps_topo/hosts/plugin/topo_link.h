@@ -6,19 +6,22 @@
 
 #include <cstdint>
 
-#define TOPO_LINK_VERSION 1
+#define TOPO_LINK_VERSION 2
 #define TOPO_MESSAGE_LENGTH 4096
 
 extern "C" {
 
 struct TopoLink {
   int32_t version;    // TOPO_LINK_VERSION
+  int32_t size;       // sizeof(TopoLink)
 
   // what the fix line and LAMMPS say, set by the fix before create()
   int32_t ranks, rank;
   int32_t mpi_comm;    // Fortran handle of LAMMPS's communicator
   int32_t has_charge;
+  int32_t world;    // number of this partition, -1 if there is only one
   int32_t words;    // of the fix line behind N
+  int32_t new_stretch;    // the next samples do not continue the last ones
   const char **word;
   const char *id, *group, *units, *lammps;
   int64_t every;
@@ -37,7 +40,7 @@ struct TopoLink {
   double degrees_of_freedom;    // as compute temp counts them
   int32_t restarted;    // 1 if this fix was found in a restart file
 
-  // a block of samples, set by the fix before block() and finish()
+  // a block of samples, set by the fix before take(), finish() and close(); empty when it has been taken
   int64_t samples, rows, width;
   const int64_t *step, *count;
   const double *row, *sums, *volume;
@@ -48,13 +51,13 @@ struct TopoLink {
   char message[TOPO_MESSAGE_LENGTH];    // why a call returned non-zero: the same text on every rank
   char notice[TOPO_MESSAGE_LENGTH];     // lines for the log, printed by rank 0
 
-  // set by connect(); all are collective and return 0 or, with a message, 1
+  // set by connect(), null when Python has gone; all are collective and return 0 or, with a message, 1
   int (*create)(TopoLink *);
   int (*setup)(TopoLink *);
   int (*take)(TopoLink *);
   int (*vector_update)(TopoLink *);
-  int (*finish)(TopoLink *);
-  int (*close)(TopoLink *);
+  int (*finish)(TopoLink *);    // end of a run
+  int (*close)(TopoLink *);     // end of the fix: writes what is not written yet
 };
 }
 
