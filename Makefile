@@ -31,8 +31,11 @@ $(VENV)/.test: $(VENV)/.installed
 
 install: $(VENV)/.installed
 
+# A Python without a shared library cannot be embedded into lmp; there LAMMPS runs inside Python.
+PROGRAM = $$($(BIN)/python -c 'from lammps_topo.hosts.plugin_build import shared_libpython as has; print("lmp" if has() else "lammps-topo lmp")')
+
 demo: install
-	cd examples/agi && PATH="$(CURDIR)/$(BIN):$$PATH" mpirun -np $(RANKS) lmp -in in.agi
+	program="$(PROGRAM)"; cd examples/agi && PATH="$(CURDIR)/$(BIN):$$PATH" mpirun -np $(RANKS) $$program -in in.agi
 	@cd examples/agi && ../../$(BIN)/lammps-topo show agi.topo.h5
 	@cd examples/agi && ../../$(BIN)/lammps-topo report agi.topo.h5 | sed 's|^|written: examples/agi/|'
 
@@ -48,7 +51,7 @@ unit: $(VENV)/.test
 
 # The second door: this package for the Python of Debian's LAMMPS, where there is one.
 debian:
-	@if [ -x /usr/bin/lmp ] && [ ! -e .venv-debian/.installed ]; then \
+	@if [ -x /usr/bin/lmp ] && [ pyproject.toml -nt .venv-debian/.installed ]; then \
 	  $(DEBIAN_PYTHON) -m venv --system-site-packages .venv-debian && \
 	  LAMMPS_TOPO_NO_PLUGIN=1 .venv-debian/bin/python -m pip install --quiet . && \
 	  touch .venv-debian/.installed; \

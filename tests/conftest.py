@@ -11,9 +11,13 @@ from pathlib import Path
 
 import pytest
 
+from lammps_topo.hosts.plugin_build import shared_libpython
+
 REPOSITORY = Path(__file__).resolve().parents[1]
 DEBIAN = REPOSITORY / ".venv-debian"
 _TIMEOUT = 180
+# a Python without a shared library cannot be embedded into lmp; there LAMMPS runs inside Python
+PROGRAM = ["lmp"] if shared_libpython() else [sys.executable, "-m", "lammps_topo.cli", "lmp"]
 
 
 @pytest.fixture(scope="session")
@@ -42,7 +46,7 @@ def lmp() -> Run:
         (folder / "in.test").write_text(script)
         launcher = ["mpirun", "-np", str(ranks)] if ranks > 1 else []
         finished = subprocess.run(
-            [*launcher, "lmp", "-in", "in.test", "-log", "log.test"],
+            [*launcher, *PROGRAM, "-in", "in.test", "-log", "log.test"],
             cwd=folder, env=environment(**extra), capture_output=True, text=True, timeout=_TIMEOUT, check=False,
         )  # fmt: skip
         if check:

@@ -189,13 +189,36 @@ class _Level:
             along += away
             along *= away
             squares[1 + c] += along
-        sums, counts = self.sums[batch], self.counts[batch]
-        for slot, origin in enumerate(self._index.tolist()):
-            lag = begin - origin
-            low, high = max(0, -lag), min(number, self._lags - lag)
-            if origin >= 0 and low < high:
-                sums[..., lag + low : lag + high] += squares[..., slot, low:high]
-                counts[lag + low : lag + high] += 1.0
+        self._add_by_lag(squares, begin, number, batch)
+
+    def _add_by_lag(self, squares: Array, begin: int, number: int, batch: int) -> None:
+        """Add ``squares`` (…, slots, B) to the sums by lag.
+
+        Live origins are ``every`` samples apart, so that the row of the j-th youngest belongs to lags from
+        first + j·every on. If B is a multiple m of that, the rows j, j + m, j + 2 m, … continue each other: m long
+        rows are added, where a loop over slots would add many short ones.
+        """
+        live = np.flatnonzero(self._index >= 0)
+        if not len(live):
+            return
+        order = live[np.argsort(-self._index[live])]
+        first = begin - int(self._index[order[0]])
+        turns = max(1, number // self._every) if number % self._every == 0 else len(order)
+        length = -(-len(order) // turns)
+        padded = np.concatenate((order, np.full(turns * length - len(order), order[0])))
+        rows = squares[..., padded.reshape(length, turns).T, :]  # (…, turns, length, B)
+        extent = (turns - 1) * self._every + length * number
+        total, pairs = np.zeros((*rows.shape[:-3], extent)), np.zeros(extent + 1)
+        for turn in range(turns):
+            used = -(-(len(order) - turn) // turns) * number  # without the padding
+            start = turn * self._every
+            total[..., start : start + used] += rows[..., turn, :, :].reshape(*rows.shape[:-3], -1)[..., :used]
+            pairs[start] += 1.0
+            pairs[start + used] -= 1.0
+        low, high = max(0, first), min(self._lags, first + extent)
+        if low < high:
+            self.sums[batch][..., low:high] += total[..., low - first : high - first]
+            self.counts[batch][low:high] += np.cumsum(pairs)[low - first : high - first]
 
     def _squares(self, frames: Array) -> Array:
         """Σ over each group of squares: (3, frames, groups)."""

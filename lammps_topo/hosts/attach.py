@@ -46,9 +46,9 @@ class Session:
         name = Path(config).stem if config else fix
         self.path = Path(str(overrides.get("output") or load_config(config, overrides).output or f"{name}.topo.h5"))
         self._host: PythonHost | None = None
-        self.method = method or ("plugin" if _plugin_loads(lmp) else "stepwise")
+        self.method = method or ("plugin" if plugin_loads(lmp) else "stepwise")
         if self.method == "plugin":
-            if method and not _plugin_loads(lmp):
+            if method and not plugin_loads(lmp):
                 raise TopoError("the shim of fix topo cannot be loaded into this LAMMPS; see 'lammps-topo doctor'")
             # JSON is YAML; LAMMPS's triple quotes keep it whole
             words = [f'{key} """ {json.dumps(value)} """' for key, value in overrides.items()]
@@ -122,7 +122,7 @@ def attach(
     return Session(lmp, None if config is None else str(config), every, group, fix, method, overrides)
 
 
-def _plugin_loads(lmp: Any) -> bool:
+def plugin_loads(lmp: Any) -> bool:
     """Load the shim into this LAMMPS, unless it has it already."""
     if "PLUGIN" not in lmp.installed_packages or not (SOURCES / LIBRARY).is_file():
         return False

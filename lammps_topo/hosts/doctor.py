@@ -23,6 +23,20 @@ fix topo all topo 1 output {output}
 run 1
 """
 
+_IMPORT = """python probe here \"\"\"
+import lammps_topo
+def probe(*_): pass
+\"\"\"
+"""
+_LOAD = """
+import contextlib
+with contextlib.suppress(ImportError):
+    from mpi4py import MPI
+from lammps import lammps
+from lammps_topo.hosts.attach import plugin_loads
+print(plugin_loads(lammps(cmdargs=["-screen", "none", "-log", "none"])))
+"""
+
 
 @dataclass(frozen=True)
 class Check:
@@ -98,25 +112,33 @@ def _native() -> Check:
 
 def _invoke() -> Check:
     what = "door 2: fix ID group python/invoke N end_of_step topo"
-    found = []
+    refused = ""
     for lmp in dict.fromkeys(filter(None, (shutil.which("lmp"), "/usr/bin/lmp"))):
         if not Path(lmp).exists():
             continue
-        run = subprocess.run([lmp, "-h"], capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL)
-        if "python/invoke" in run.stdout:
-            found.append(lmp)
-    why = (
-        ", ".join(found) or "no lmp here has the PYTHON package (Debian's lammps, conda-forge's and most clusters' do)"
-    )
-    return Check(what, bool(found), why, is_door=True)
+        told = subprocess.run([lmp, "-h"], capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL)
+        if "python/invoke" not in told.stdout:
+            continue
+        with tempfile.TemporaryDirectory() as work:
+            script = Path(work) / "in.probe"
+            script.write_text(_IMPORT)
+            command = [lmp, "-in", str(script), "-log", "none"]
+            run = subprocess.run(command, capture_output=True, text=True, cwd=work, check=False)
+        if run.returncode == 0:
+            return Check(what, True, f"tried with {lmp}", is_door=True)
+        refused = f"{lmp} has python/invoke, but its Python cannot import lammps_topo: set PYTHONPATH"
+    why = refused or "no lmp here has the PYTHON package (Debian's lammps, conda-forge's and most clusters' do)"
+    return Check(what, False, why, is_door=True)
 
 
 def _attach() -> Check:
     what = "door 3: lammps_topo.attach(lmp, config, every=N)"
-    try:
-        return Check(what, True, f"lammps module {version('lammps')}", is_door=True)
-    except PackageNotFoundError:
-        return Check(what, False, "no lammps module in this Python: pip install 'lammps-topo[lammps]'", is_door=True)
+    run = subprocess.run([sys.executable, "-c", _LOAD], capture_output=True, text=True, check=False)
+    if run.returncode:
+        reason = (run.stderr.strip().splitlines() or ["no output"])[-1]
+        return Check(what, False, f"{reason}; pip install 'lammps-topo[lammps]'", is_door=True)
+    how = "with the shim" if run.stdout.strip().endswith("True") else "stepwise, without the shim"
+    return Check(what, True, how, is_door=True)
 
 
 def _analyze() -> Check:

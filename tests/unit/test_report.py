@@ -60,7 +60,8 @@ def _record(species: tuple[str, ...] = ("Ag", "I"), **changes: Any) -> Record:
         "population": np.full(len(species), 54), "mean_charge": np.linspace(0.6, -0.6, len(species)),
         "oxidation": dict(zip(species, (1.0, -1.0), strict=False)), "representations": ("oxidation", "atomic"),
         "frame": "barycentric", "host": (), "flux_names": tuple(f"number/{name}" for name in species),
-        "samples": 40001, "duration": 80.0, "first_step": 0, "last_step": 160000, "temperature": 742.0, "temperature_error": 1.3,
+        "samples": 40001, "duration": 80.0, "first_step": 0, "last_step": 160000,
+        "temperature": 742.0, "temperature_error": 1.3,
         "degrees_of_freedom": 321.0, "volume": 3551.12, "msd": displacements, "dipole": None,
         "periodograms": (PeriodogramRecord(64, 39, np.ones((33, 1, 1), dtype=np.complex128)),), "series": None,
     }  # fmt: skip
