@@ -54,11 +54,13 @@ AT_THE_FIX_LINE = {
 }
 
 
-@pytest.mark.parametrize("ranks", [1, 2])
-@pytest.mark.parametrize("mistake", AT_THE_FIX_LINE)
+ON_TWO_RANKS = ("no such file", "charge missing", "empty group", "output is a folder")
+
+
+@pytest.mark.parametrize(
+    ("mistake", "ranks"), [*((name, 1) for name in AT_THE_FIX_LINE), *((name, 2) for name in ON_TWO_RANKS)]
+)
 def test_mistake_at_the_fix_line(mistake, ranks, lmp, start, tmp_path):
-    if ranks == 2 and mistake not in ("no such file", "charge missing", "empty group", "output is a folder"):
-        pytest.skip("the same path on two ranks is taken by the others")
     (tmp_path / "one.yaml").write_text("species: {Ag: {type: 1}}")
     (tmp_path / "three.yaml").write_text("species: {Ag: {type: 1}, I: {type: 2}, Xe: {type: 3}}")
     (tmp_path / "charge.yaml").write_text(
