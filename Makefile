@@ -50,12 +50,12 @@ unit: $(VENV)/.test
 	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -P -m pytest tests
 
 # The second door: this package for the Python of Debian's LAMMPS, where there is one.
-debian:
-	@if [ -x /usr/bin/lmp ] && [ pyproject.toml -nt .venv-debian/.installed ]; then \
-	  $(DEBIAN_PYTHON) -m venv --system-site-packages .venv-debian && \
-	  LAMMPS_TOPO_NO_PLUGIN=1 .venv-debian/bin/python -m pip install --quiet . && \
-	  touch .venv-debian/.installed; \
-	fi
+debian: $(if $(wildcard /usr/bin/lmp),.venv-debian/.installed)
+
+.venv-debian/.installed: pyproject.toml
+	$(DEBIAN_PYTHON) -m venv --system-site-packages .venv-debian
+	LAMMPS_TOPO_NO_PLUGIN=1 .venv-debian/bin/python -m pip install --quiet .
+	touch $@
 
 benchmark: $(VENV)/.test
 	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python benchmarks/overhead.py
