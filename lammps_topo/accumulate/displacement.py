@@ -70,10 +70,6 @@ class Displacements:
         return [level.counts[:used] for level in self._levels]
 
     @property
-    def samples(self) -> int:
-        return self._clock
-
-    @property
     def nbytes(self) -> int:
         return sum(level.nbytes for level in self._levels)
 
