@@ -15,6 +15,8 @@ from ..stream.block import SUMS, Array, Integers, Packed
 from ..stream.communicator import Alone, Communicator, Ranks
 
 _ATOM_VARIABLE = 1  # LMP_VAR_ATOM
+_PER_ATOM, _ARRAY, _COLUMNS = 1, 2, 5  # LMP_STYLE_ATOM, LMP_TYPE_ARRAY, LMP_SIZE_COLS
+_VECTORS = ("x", "v", "f")
 
 
 class LammpsReader:
@@ -85,6 +87,11 @@ class LammpsReader:
         keep = self._kept()
         return self._peratom("id")[keep].astype(np.int64), self._peratom("type")[keep].astype(np.int64)
 
+    def masses_of_group(self) -> Array:
+        """(n,) of this rank's atoms of the group."""
+        masses: Array = self.masses()[self._kept()]
+        return masses
+
     def masses(self) -> Array:
         """(n,) of all atoms of this rank."""
         if self.lmp.extract_setting("rmass_flag"):
@@ -99,14 +106,54 @@ class LammpsReader:
         # LAMMPS's constants have other last digits than ours, but degrees of freedom are whole
         return float(round(freedom)) if abs(freedom - round(freedom)) < 1e-5 * freedom else freedom
 
-    def sample(self, has_charge: bool) -> tuple[Array, Array, float]:
-        """Rows (n, 7 or 8) and sums (7,) of :class:`~lammps_topo.stream.block.Packed`, and the volume."""
+    def check_force(self, force: str) -> None:
+        """Refuse a ``force`` (``total``, ``c_ID``, ``f_ID``, ``d2_NAME``) that this LAMMPS does not have."""
+        if force == "total":
+            return
+        kind, _, name = force.partition("_")
+        if kind == "d2":
+            # older versions hand out such arrays without their shape
+            if not hasattr(self.lmp, "extract_atom_size"):
+                raise _no_force(force, "this LAMMPS cannot hand it out (LAMMPS of 2024 or later can)")
+            if self.lmp.extract_atom_size(force, _COLUMNS) != 3:
+                raise _no_force(force, f"atoms have no such property of 3 numbers (fix ID all property/atom {force} 3)")
+            return
+        category = "compute" if kind == "c" else "fix"
+        if not self.lmp.has_id(category, name):
+            raise _no_force(force, f"there is no {category} '{name}' with 3 per-atom columns")
+
+    def _force(self, force: str) -> Any:
+        """(n, 3) of all atoms of this rank; collective."""
+        if force == "total":
+            return self._peratom("f")
+        self.check_force(force)
+        kind, _, name = force.partition("_")
+        if kind == "d2":
+            return np.asarray(self.lmp.numpy.extract_atom(force, nelem=self.atoms, dim=3)) if self.atoms else _NOBODY
+        problem = f"there is no {'compute' if kind == 'c' else 'fix'} '{name}' with 3 per-atom columns"
+        extra = () if kind == "c" else (0, 0)
+        extract = self.lmp.extract_compute if kind == "c" else self.lmp.extract_fix
+        try:
+            pointer = extract(name, _PER_ATOM, _ARRAY, *extra)  # makes a compute compute, on all ranks
+            columns = extract(name, _PER_ATOM, _COLUMNS, *extra)
+        except ValueError:  # a null pointer: nothing per atom
+            columns = 0
+        if columns != 3:
+            raise _no_force(force, problem)
+        return self.lmp.numpy.darray(pointer, self.atoms, 3) if self.atoms else _NOBODY
+
+    def sample(self, has_charge: bool, force: str | None = None) -> tuple[Array, Array, float]:
+        """Rows (n, 7 to 11) and sums (7,) of :class:`~lammps_topo.stream.block.Packed`, and the volume.
+
+        Collective with a ``force``, which is what :attr:`Measurement.force` names.
+        """
         low, high, xy, yz, xz = self.lmp.extract_box()[:5]
         size = np.subtract(high, low)
         cell = np.array([[size[0], 0, 0], [xy, size[1], 0], [xz, yz, size[2]]])
         volume = float(np.prod(size))
+        forces = None if force is None else self._force(force)
         if not self.atoms:
-            return np.zeros((0, 7 + has_charge)), np.zeros(len(SUMS)), volume
+            return np.zeros((0, 7 + has_charge + 3 * (force is not None))), np.zeros(len(SUMS)), volume
         image = self._peratom("image").astype(np.int64)
         turns = np.stack([(image >> (self._image_bits * axis)) & self._image_mask for axis in range(3)], axis=1)
         x = self._peratom("x") + (turns - self._image_zero) @ cell
@@ -115,6 +162,8 @@ class LammpsReader:
         columns = [self._peratom("id")[:, None], x, v]
         if has_charge:
             columns.append(self._peratom("q")[:, None])
+        if forces is not None:
+            columns.append(forces)
         return np.concatenate(columns, axis=1)[self._kept()], sums, volume
 
     def _kept(self) -> Any:
@@ -124,10 +173,18 @@ class LammpsReader:
         number = self.atoms
         if not number:
             return np.zeros(
-                (0, 3) if name in "xv" else 0, dtype=np.float64 if name in ("x", "v", "q", "rmass") else np.int64
+                (0, 3) if name in _VECTORS else 0,
+                dtype=np.float64 if name in (*_VECTORS, "q", "rmass") else np.int64,
             )
         array = np.asarray(self.lmp.numpy.extract_atom(name))[:number]
-        return array if name in "xv" else array.reshape(number)
+        return array if name in _VECTORS else array.reshape(number)
+
+
+_NOBODY: Array = np.zeros((0, 3))
+
+
+def _no_force(force: str, problem: str) -> ConfigError:
+    return ConfigError(f"key 'correlations.force' is '{force}', but {problem}")
 
 
 class PythonHost:
@@ -176,11 +233,14 @@ class PythonHost:
                 types=types,
                 has_charge=self._has_charge,
                 has_velocity=True,
+                has_force=True,
                 name=name,
                 provenance={"door": door, "lammps": str(version), "configuration_file": config},
             ),
             comm,
         )
+        if (force := self.measurement.force) is not None:
+            self.reader.check_force(force)
         self._block = 0
         self._last: int | None = None
         self._last_sums: Array = np.zeros(len(SUMS))
@@ -195,7 +255,7 @@ class PythonHost:
             raise ConfigError(
                 f"the timestep changed from {self.timestep:g} to {reader.timestep:g} during the measurement"
             )
-        rows, sums, volume = reader.sample(self._has_charge)
+        rows, sums, volume = reader.sample(self._has_charge, self.measurement.force)
         if not self._block:
             self._begin(sums)
         if self._steps and self._last is not None and step != self._last + self.every:
@@ -237,6 +297,7 @@ class PythonHost:
         self._block = self.measurement.begin(
             tags,
             types,
+            masses=self.reader.masses_of_group(),
             total_mass=float(self.reader.masses().sum()),
             degrees_of_freedom=self.reader.degrees_of_freedom(kinetic, units.boltzmann),
         )
@@ -247,7 +308,7 @@ class PythonHost:
         self.measurement.take(packed, new_stretch=new_stretch)
 
     def _packed(self) -> Packed:
-        width = 7 + self._has_charge
+        width = 7 + self._has_charge + 3 * (self.measurement.force is not None)
         return Packed(
             steps=np.array(self._steps, dtype=np.int64),
             counts=np.array([len(rows) for rows in self._rows], dtype=np.int64),

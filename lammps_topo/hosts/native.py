@@ -22,7 +22,7 @@ from ..measurement import Host, Measurement
 from ..stream.block import SUMS, Packed
 from ..stream.communicator import Communicator, communicator
 
-LINK_VERSION = 2
+LINK_VERSION = 3
 _MESSAGE = 4096
 
 
@@ -39,8 +39,10 @@ Link._fields_ = [
     ("word", ctypes.POINTER(c_char_p)),
     ("id", c_char_p), ("group", c_char_p), ("units", c_char_p), ("lammps", c_char_p),
     ("every", c_int64), ("timestep", c_double),
-    ("want_velocity", c_int32), ("want_charge", c_int32), ("vector_length", c_int32), ("block", c_int64),
+    ("want_velocity", c_int32), ("want_charge", c_int32), ("want_force", c_int32), ("vector_length", c_int32),
+    ("force", c_char_p), ("block", c_int64),
     ("atoms", c_int64), ("tag", ctypes.POINTER(c_int64)), ("type", ctypes.POINTER(c_int32)),
+    ("mass", ctypes.POINTER(c_double)),
     ("total_mass", c_double), ("degrees_of_freedom", c_double),
     ("restarted", c_int32),
     ("samples", c_int64), ("rows", c_int64), ("width", c_int64),
@@ -62,6 +64,7 @@ class NativeHost:
         self._link = link
         self._comm: Communicator | None = None
         self._measurement: Measurement | None = None
+        self._force = b""
         # ctypes keeps no reference to callbacks stored in a structure
         self.callbacks = {name: Callback(self._safe(name, getattr(self, name))) for name in _CALLBACKS}
         for name, function in self.callbacks.items():
@@ -97,6 +100,7 @@ class NativeHost:
                 types=_copy(link.type, link.atoms, np.int64),
                 has_charge=bool(link.has_charge),
                 has_velocity=True,
+                has_force=True,
                 name=_name(path, link.id.decode(), link.world),
                 provenance={
                     "door": "fix topo",
@@ -110,6 +114,9 @@ class NativeHost:
         )
         link.want_velocity = 1
         link.want_charge = link.has_charge
+        self._force = (self._measurement.force or "").encode()  # kept alive for the shim, which reads it at any time
+        link.want_force = bool(self._force)
+        link.force = self._force
         link.vector_length = len(self._measurement.thermo)
 
     def setup(self) -> None:
@@ -119,6 +126,7 @@ class NativeHost:
         link.block = self.measurement.begin(
             _copy(link.tag, link.atoms, np.int64),
             _copy(link.type, link.atoms, np.int64),
+            masses=_copy(link.mass, link.atoms, np.float64),
             total_mass=link.total_mass,
             degrees_of_freedom=link.degrees_of_freedom,
         )

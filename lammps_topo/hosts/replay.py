@@ -39,14 +39,23 @@ def analyze(
     if first is None or second is None:
         raise FileError(f"'{path}' has {0 if first is None else 1} frames; two are the least that can be analysed")
     measurement, masses = _measurement(path, config, first, second, name)
-    has_velocity, has_charge = measurement.has_velocity, measurement.has_charge
+    has_velocity, has_charge, force = measurement.has_velocity, measurement.has_charge, measurement.force
+    if force not in (None, "total"):
+        raise ConfigError(
+            f"key 'correlations.force' is '{force}', but a trajectory has total forces only (fx fy fz); a part of them "
+            "can be measured while LAMMPS runs"
+        )
     freedom = config.trajectory.degrees_of_freedom or 3.0 * len(first.tags) - 3.0
     block = measurement.begin(
-        first.tags, first.types.astype(np.int64), total_mass=float(masses.sum()), degrees_of_freedom=freedom
+        first.tags,
+        first.types.astype(np.int64),
+        masses=masses,
+        total_mass=float(masses.sum()),
+        degrees_of_freedom=freedom,
     )
     read = 0
     for chunk in _chunks(chain((first, second), frames), block):
-        measurement.take(_pack(chunk, masses, has_velocity, has_charge))
+        measurement.take(_pack(chunk, masses, has_velocity, has_charge, force is not None))
         read += len(chunk)
         if progress is not None:
             progress(read)
@@ -82,6 +91,7 @@ def _measurement(
         types=first.types.astype(np.int64),
         has_charge=first.q is not None,
         has_velocity=first.v is not None,
+        has_force=first.f is not None,
         name=name or Path(path).name.split(".")[0],
         provenance={"door": "analyze", "trajectory": str(path)},
         labels=labels,
@@ -133,7 +143,9 @@ def _chunks(frames: Iterable[TrajectoryFrame], size: int) -> Iterator[list[Traje
         yield chunk
 
 
-def _pack(frames: list[TrajectoryFrame], masses: Array, has_velocity: bool, has_charge: bool) -> Packed:
+def _pack(
+    frames: list[TrajectoryFrame], masses: Array, has_velocity: bool, has_charge: bool, has_force: bool
+) -> Packed:
     rows, sums = [], []
     for frame in frames:
         columns = [frame.tags[:, None].astype(np.float64), frame.x]
@@ -146,6 +158,10 @@ def _pack(frames: list[TrajectoryFrame], masses: Array, has_velocity: bool, has_
             if frame.q is None:
                 raise FileError(f"step {frame.step} has no charges, which earlier frames have")
             columns.append(frame.q[:, None])
+        if has_force:
+            if frame.f is None:
+                raise FileError(f"step {frame.step} has no forces, which earlier frames have")
+            columns.append(frame.f)
         rows.append(np.concatenate(columns, axis=1))
         motion = np.zeros(4) if velocity is None else np.concatenate(
             ([np.einsum("i,ij,ij->", masses, velocity, velocity)], masses @ velocity)

@@ -20,7 +20,7 @@ class Assembly:
 
     Parameters
     ----------
-    has_velocity, has_charge : which columns follow tag and position in the packed rows
+    has_velocity, has_charge, has_force : which columns follow tag and position in the packed rows, in this order
     mass : of the whole system, not only of the group
     every, interval : timesteps and time between samples
     """
@@ -32,14 +32,17 @@ class Assembly:
         *,
         has_velocity: bool,
         has_charge: bool,
+        has_force: bool,
         mass: float,
         every: int,
         interval: float,
     ) -> None:
         self._comm = comm
         self._ownership = ownership
-        self._has_velocity = has_velocity
-        self._has_charge = has_charge
+        position, velocity, charge = 3, 3 * has_velocity, 1 * has_charge
+        self._velocity = slice(position, position + velocity) if has_velocity else None
+        self._charge = position + velocity if has_charge else None
+        self._force = slice(position + velocity + charge, position + velocity + charge + 3) if has_force else None
         self._mass = mass
         self._every = every
         self._interval = interval
@@ -83,14 +86,15 @@ class Assembly:
             self._before = np.zeros_like(self._reference)
         displacement = fields[:3]
         displacement -= self._reference[:, None, :]
-        velocity = fields[3:6] if self._has_velocity else None
-        charge = fields[-1] if self._has_charge else None
+        velocity = None if self._velocity is None else fields[self._velocity]
+        charge = None if self._charge is None else fields[self._charge]
+        force = None if self._force is None else fields[self._force]
         if charge is not None and begins:
             self._charge_before = charge[0].copy()
         if misfit is not None:
             fields[...] = 0.0
         failed = trouble is not None or misfit is not None
-        totals = self._totals(packed, displacement, velocity, charge, failed)
+        totals = self._totals(packed, displacement, velocity, charge, force, failed)
         if totals is None:
             self._raise(packed, trouble, misfit)
         if begins:
@@ -104,6 +108,7 @@ class Assembly:
             displacement=displacement,
             velocity=velocity,
             charge=charge,
+            force=force,
             species=self._ownership.species,
             totals=totals,
         )
@@ -115,7 +120,13 @@ class Assembly:
         return block
 
     def _totals(
-        self, packed: Packed, displacement: Array, velocity: Array | None, charge: Array | None, failed: bool
+        self,
+        packed: Packed,
+        displacement: Array,
+        velocity: Array | None,
+        charge: Array | None,
+        force: Array | None,
+        failed: bool,
     ) -> Totals | None:
         number, species = len(packed), self._ownership.species
         parts: list[Array] = [np.full((number, 1), float(failed)), packed.sums, _by_species(displacement, species)]
@@ -126,6 +137,8 @@ class Assembly:
             parts.append(self._dipole_step(displacement, charge))
             if velocity is not None:
                 parts.append(_by_species(velocity, species, charge))
+        if force is not None:
+            parts.append(_by_species(force, species))
         widths = np.cumsum([part.shape[1] for part in parts])
         summed = iter(np.split(self._comm.sum(np.concatenate(parts, axis=1)), widths[:-1], axis=1))
         if next(summed).any():
@@ -137,6 +150,7 @@ class Assembly:
         total_charge = next(summed) if charge is not None else None
         dipole = next(summed).reshape(shape) if charge is not None else None
         current = next(summed).reshape(shape) if charge is not None and velocity is not None else None
+        push = next(summed).reshape(shape) if force is not None else None
         centre = np.stack([sums[f"moment_{axis}"] for axis in "xyz"], axis=1) / self._mass
         drift = np.stack([sums[f"momentum_{axis}"] for axis in "xyz"], axis=1) / self._mass
         return Totals(
@@ -145,6 +159,7 @@ class Assembly:
             current=current,
             dipole_step=dipole,
             charge=total_charge,
+            force=push,
             centre=centre,
             centre_velocity=drift if velocity is not None else None,
             kinetic=sums["kinetic"],
@@ -170,7 +185,7 @@ class Assembly:
         )
 
     def _check_finite(self, packed: Packed, fields: Array, totals: Totals) -> None:
-        arrays = (totals.displacement, totals.velocity, totals.current, totals.charge, totals.centre)
+        arrays = (totals.displacement, totals.velocity, totals.current, totals.charge, totals.force, totals.centre)
         finite = np.ones(len(packed), dtype=bool)
         for array in arrays:
             if array is not None:
@@ -181,9 +196,9 @@ class Assembly:
         own = np.flatnonzero(~np.isfinite(fields[:, good]).all(axis=0))
         where = f"atom {self._ownership.tags[own[0]]}" if len(own) else None
         culprit = agree(self._comm, where) or "an atom outside the group"
+        numbers = "position, velocity or charge" if self._force is None else "position, velocity, charge or force"
         raise StreamError(
-            f"{culprit} has a position, velocity or charge that is not a finite number at step {packed.steps[good]}",
-            good=good,
+            f"{culprit} has a {numbers} that is not a finite number at step {packed.steps[good]}", good=good
         )
 
     def _check_velocities(self, packed: Packed, totals: Totals) -> None:

@@ -22,7 +22,7 @@ class Packed:
     ----------
     steps : (B,) timesteps, ``every`` apart
     counts : (B,) rows of each sample
-    rows : (sum(counts), 1 + width) tag, unwrapped x y z, then the requested of vx vy vz, q
+    rows : (sum(counts), 1 + width) tag, unwrapped x y z, then the requested of vx vy vz, q, fx fy fz, in this order
     sums : (B, 7) see :data:`SUMS`; kinetic is Σ m v², not halved
     volumes : (B,)
     """
@@ -58,6 +58,7 @@ class Totals:
     centre : (B, 3) displacement of the centre of mass of the whole system
     centre_velocity : (B, 3) its velocity, or None
     kinetic : (B,) Σ m v² of the whole system
+    force : (B, S, 3) Σ F, or None without forces
     """
 
     displacement: Array
@@ -68,6 +69,7 @@ class Totals:
     centre: Array
     centre_velocity: Array | None
     kinetic: Array
+    force: Array | None = None
 
 
 @dataclass(frozen=True)
@@ -83,6 +85,7 @@ class Block:
     charge : (B, n) or None
     species : slice of the atoms of each species
     totals : sums over all ranks
+    force : (3, B, n) or None; the whole force on an atom, or the part of it that the measurement asked for
     """
 
     steps: Integers
@@ -92,6 +95,7 @@ class Block:
     charge: Array | None
     species: tuple[slice, ...]
     totals: Totals
+    force: Array | None = None
 
     def __len__(self) -> int:
         return len(self.steps)

@@ -24,12 +24,13 @@ SPECIES = np.array([1, 0, 0, 1, 0, 1])
 MASS = np.array([2.0, 1.0, 1.0, 2.0, 1.0, 2.0])
 
 
-def packed(steps, x, v, q, rng=None, volume=10.0) -> Packed:
+def packed(steps, x, v, q, rng=None, volume=10.0, f=None) -> Packed:
     """Samples of all atoms, each in an order of its own."""
     rows, sums = [], []
     for k in range(len(steps)):
         order = rng.permutation(len(TAGS)) if rng else np.arange(len(TAGS))
-        rows.append(np.column_stack((TAGS, x[k], v[k], q[k]))[order])
+        columns = [TAGS, x[k], v[k], q[k]] if f is None else [TAGS, x[k], v[k], q[k], f[k]]
+        rows.append(np.column_stack(columns)[order])
         sums.append([MASS @ (v[k] ** 2).sum(axis=1), *(MASS @ v[k]), *(MASS @ x[k])])
     return Packed(
         np.array(steps),
@@ -40,9 +41,17 @@ def packed(steps, x, v, q, rng=None, volume=10.0) -> Packed:
     )
 
 
-def assembly() -> Assembly:
-    ownership = Ownership(Alone(), TAGS, SPECIES, 2)
-    return Assembly(Alone(), ownership, has_velocity=True, has_charge=True, mass=MASS.sum(), every=5, interval=0.01)
+def assembly(has_velocity=True, has_charge=True, has_force=False) -> Assembly:
+    return Assembly(
+        Alone(),
+        Ownership(Alone(), TAGS, SPECIES, 2),
+        has_velocity=has_velocity,
+        has_charge=has_charge,
+        has_force=has_force,
+        mass=MASS.sum(),
+        every=5,
+        interval=0.01,
+    )
 
 
 def motion(samples, seed=0):
@@ -106,6 +115,47 @@ def test_a_gap_begins_a_new_stretch():
     second = stream.assemble(packed(range(70, 120, 5), x[10:], v[10:], q[10:]))
     assert (first.first, second.first) == (0, 0)
     assert np.all(second.displacement[:, 0] == 0)
+
+
+@pytest.mark.parametrize("has_velocity", [True, False])
+@pytest.mark.parametrize("has_charge", [True, False])
+@pytest.mark.parametrize("has_force", [True, False])
+def test_columns_are_found_whichever_there_are(has_velocity, has_charge, has_force):
+    x, v, q = motion(10)
+    f = np.random.default_rng(1).normal(size=(10, 6, 3))
+    whole = packed(range(0, 50, 5), x, v, q, np.random.default_rng(2), f=f)
+    wanted = [True] * 4 + [has_velocity] * 3 + [has_charge] + [has_force] * 3
+    some = Packed(whole.steps, whole.counts, whole.rows[:, wanted], whole.sums, whole.volumes)
+    block = assembly(has_velocity, has_charge, has_force).assemble(some)
+    order = np.lexsort((TAGS, SPECIES))  # owned atoms: by species, then by tag
+    totals = block.totals
+    for found, total, expected in [
+        (block.velocity, totals.velocity, v if has_velocity else None),
+        (block.force, totals.force, f if has_force else None),
+    ]:
+        if expected is None:
+            assert found is None
+            assert total is None
+        else:
+            assert np.array_equal(found, expected[:, order].transpose(2, 0, 1))
+            assert np.allclose(total, [[one[s == SPECIES].sum(axis=0) for s in (0, 1)] for one in expected])
+    if has_charge:
+        assert np.array_equal(block.charge, q[:, order])
+    else:
+        assert block.charge is None
+        assert totals.charge is None
+    assert np.allclose(block.displacement, (x - x[0])[:, order].transpose(2, 0, 1))
+    assert (totals.current is not None) == (has_velocity and has_charge)
+
+
+def test_a_force_that_is_not_a_number_is_named():
+    x, v, q = motion(10)
+    f = np.zeros((10, 6, 3))
+    f[7, 2, 1] = np.inf
+    expected = "atom 9 has a position, velocity, charge or force that is not a finite number at step 35"
+    with pytest.raises(StreamError, match=expected) as caught:
+        assembly(has_force=True).assemble(packed(range(0, 50, 5), x, v, q, f=f))
+    assert caught.value.good == 7
 
 
 def damaged(change):

@@ -48,7 +48,7 @@ int rescue_all(MPI_Comm, int, void *, void *)
 
 FixTopo::FixTopo(LAMMPS *lmp, int narg, char **arg) :
     Fix(lmp, narg, arg), link(), last_sample(-1), vector_step(-1), ready(false), failed(false), left(false),
-    end_step(-1), end_sums()
+    incomplete(false), end_step(-1), end_sums()
 {
   if (lmp->citeme) lmp->citeme->add(cite_fix_topo);
   if (narg < 4)
@@ -114,6 +114,8 @@ FixTopo::FixTopo(LAMMPS *lmp, int narg, char **arg) :
   link.tag = tags.data();
   link.type = types.data();
   call(link.create);
+  if (link.want_force && !force_problem().empty()) leave();    // the fix will not exist: Python must forget it
+  if (link.want_force) check_force();
   size_vector = link.vector_length;
   values.assign(size_vector, 0.0);
   link.vector = values.data();
@@ -129,7 +131,7 @@ FixTopo::~FixTopo()
 
 int FixTopo::setmask()
 {
-  return END_OF_STEP | POST_RUN;
+  return END_OF_STEP | POST_RUN | (link.want_force ? INITIAL_INTEGRATE : 0);
 }
 
 void FixTopo::init()
@@ -143,17 +145,35 @@ void FixTopo::init()
   if (update->dt != link.timestep)
     error->all(FLERR, "fix {} topo: the timestep changed from {} to {} since the fix was defined; unfix and define it again",
                id, link.timestep, update->dt);
+  if (!link.want_force) return;
+  check_force();
+  // computes that are summed up while forces are computed must know the step; the next ones are told in wanted_force()
+  const bigint next = (update->ntimestep + nevery - 1) / nevery * nevery;
+  if (link.force[0] == 'c') modify->addstep_compute_all(next);
 }
 
+// Fixes are set up in the order of their definition, so that here those behind this one have not added their forces yet
+// (langevin, efield, spring, shake ...): the sample gets its forces when all are there, see complete().
 void FixTopo::setup(int)
 {
+  drop_incomplete();    // of a run that ended with an error
   if (!ready) prepare();
   if (end_step >= 0 && was_edited()) link.new_stretch = 1;
-  if (update->ntimestep % nevery == 0 && (update->ntimestep != last_sample || link.new_stretch)) sample();
+  if (update->ntimestep % nevery || (update->ntimestep == last_sample && !link.new_stretch)) return;
+  // r-RESPA keeps the total force at the end of steps only
+  if (link.want_force && utils::strmatch(update->integrate_style, "^respa")) return;
+  sample(link.want_force);
+}
+
+// The first thing in a step: forces are still those of the setup, whatever has moved already.
+void FixTopo::initial_integrate(int)
+{
+  if (incomplete) complete();
 }
 
 void FixTopo::end_of_step()
 {
+  if (incomplete) complete();    // a rerun has no integration
   if (update->ntimestep != last_sample) sample();
 }
 
@@ -161,6 +181,7 @@ void FixTopo::post_run()
 {
   constexpr int a_run = 1;    // not a minimisation
   if (!ready || failed || update->whichflag != a_run) return;
+  if (incomplete) complete();    // run 0
   deliver(link.finish);
   end_step = update->ntimestep;
   global_sums(end_sums);
@@ -170,6 +191,7 @@ void FixTopo::leave()
 {
   if (left) return;
   left = true;
+  drop_incomplete();
   if (link.close) link.close(&link);
 }
 
@@ -218,6 +240,7 @@ void FixTopo::prepare()
 {
   std::vector<int64_t> tags;
   std::vector<int32_t> types;
+  std::vector<double> masses;
   double total = 0.0;
   for (int i = 0; i < atom->nlocal; i++) {
     const double mass = atom->rmass ? atom->rmass[i] : atom->mass[atom->type[i]];
@@ -225,10 +248,12 @@ void FixTopo::prepare()
     if (!(atom->mask[i] & groupbit)) continue;
     tags.push_back(atom->tag[i]);
     types.push_back(atom->type[i]);
+    masses.push_back(mass);
   }
   link.atoms = static_cast<int64_t>(tags.size());
   link.tag = tags.data();
   link.type = types.data();
+  link.mass = masses.data();
   link.total_mass = total;
   Compute *temperature = modify->get_compute_by_id("thermo_temp");
   link.degrees_of_freedom = 0.0;
@@ -237,7 +262,8 @@ void FixTopo::prepare()
     link.degrees_of_freedom = temperature->dof;
   }
   call(link.setup);
-  link.width = 4 + 3 * link.want_velocity + link.want_charge;
+  link.mass = nullptr;    // masses is gone soon
+  link.width = 4 + 3 * link.want_velocity + link.want_charge + 3 * link.want_force;
   const auto block = static_cast<size_t>(link.block);
   steps.reserve(block);
   counts.reserve(block);
@@ -247,7 +273,7 @@ void FixTopo::prepare()
   ready = true;
 }
 
-void FixTopo::sample()
+void FixTopo::sample(bool awaits_force)
 {
   if (failed) return;
   const bigint step = update->ntimestep;
@@ -259,6 +285,7 @@ void FixTopo::sample()
 
   double **x = atom->x, **v = atom->v;
   const double *q = atom->q;
+  double *const *f = link.want_force ? wanted_force(step + nevery) : nullptr;
   const bool want_velocity = link.want_velocity, want_charge = link.want_charge;
   double unwrapped[3], sum[SUMS] = {0.0};
   const size_t before = rows.size(), width = static_cast<size_t>(link.width);
@@ -273,6 +300,8 @@ void FixTopo::sample()
     if (want_velocity)
       for (int k = 0; k < 3; k++) *row++ = v[i][k];
     if (want_charge) *row++ = q[i];
+    if (f)
+      for (int k = 0; k < 3; k++) *row++ = f[i][k];
   }
   rows.resize(row - rows.data());
   steps.push_back(step);
@@ -280,15 +309,111 @@ void FixTopo::sample()
   sums.insert(sums.end(), sum, sum + SUMS);
   volumes.push_back(domain->xprd * domain->yprd * domain->zprd);
   last_sample = step;
+  incomplete = awaits_force;
+  show_block();
+  if (!incomplete && static_cast<int64_t>(steps.size()) >= link.block) deliver(link.take);
+}
+
+// The sample taken at setup gets its forces, now that every fix has been set up. Atoms are still in the same order, but
+// some may have moved: what a compute makes of positions was right before, and only a copy of forces is made again.
+void FixTopo::complete()
+{
+  if (failed) return;
+  Compute *compute = link.force[0] == 'c' ? modify->get_compute_by_id(link.force + 2) : nullptr;
+  if (!compute || utils::strmatch(compute->style, "^property/atom")) {
+    double *const *f = wanted_force(last_sample + nevery);
+    double *row = rows.data() + rows.size() - counts.back() * link.width;
+    for (int i = 0; i < atom->nlocal; i++) {
+      if (!(atom->mask[i] & groupbit)) continue;
+      row += link.width;    // forces are the last columns
+      for (int k = 0; k < 3; k++) row[k - 3] = f[i][k];
+    }
+    if (compute) compute->invoked_peratom = -1;    // not what it is at the step that has begun
+  }
+  incomplete = false;
   show_block();
   if (static_cast<int64_t>(steps.size()) >= link.block) deliver(link.take);
 }
 
-// Keep the link pointing at the block: Python may end, and ask for it, at any time.
+// A sample whose forces never came.
+void FixTopo::drop_incomplete()
+{
+  if (!incomplete) return;
+  incomplete = false;
+  rows.resize(rows.size() - counts.back() * link.width);
+  steps.pop_back();
+  counts.pop_back();
+  sums.resize(sums.size() - SUMS);
+  volumes.pop_back();
+  last_sample = -1;
+  show_block();
+}
+
+// (nlocal, 3): the total force, or the vector that the measurement asked for; a compute is told when it is wanted next.
+double **FixTopo::wanted_force(bigint next)
+{
+  if (!std::strcmp(link.force, "total")) return atom->f;
+  check_force();    // it may have been deleted during the run
+  const char *name = std::strchr(link.force, '_') + 1;
+  if (link.force[0] == 'd') {
+    int flag = 0, columns = 0;
+    return atom->darray[atom->find_custom(name, flag, columns)];
+  }
+  if (link.force[0] == 'f') return modify->get_fix_by_id(name)->array_atom;
+  Compute *compute = modify->get_compute_by_id(name);
+  modify->clearstep_compute();
+  compute->compute_peratom();
+  compute->invoked_flag |= Compute::INVOKED_PERATOM;
+  modify->addstep_compute(next);
+  return compute->array_atom;
+}
+
+void FixTopo::check_force()
+{
+  const std::string problem = force_problem();
+  if (problem.empty()) return;
+  error->all(FLERR, "fix {} topo: key 'correlations.force' is '{}', but {}", id, link.force, problem);
+}
+
+// Why there is no such force: empty, or the end of a sentence. The same on all ranks.
+std::string FixTopo::force_problem() const
+{
+  const std::string force = link.force;
+  if (force == "total") return "";
+  const auto underscore = force.find('_');
+  const std::string kind = force.substr(0, underscore), name = force.substr(underscore + 1);
+  if (kind == "d2") {
+    int flag = 0, columns = 0;
+    const int index = atom->find_custom(name.c_str(), flag, columns);
+    if (index >= 0 && flag == 1 && columns == 3) return "";
+    return "atoms have no such property of 3 numbers (fix ID all property/atom " + force + " 3)";
+  }
+  if (kind == "c") {
+    const Compute *compute = modify->get_compute_by_id(name);
+    if (compute && compute->peratom_flag && compute->size_peratom_cols == 3) return "";
+    return "there is no compute '" + name + "' with 3 per-atom columns";
+  }
+  Fix *fix = modify->get_fix_by_id(name);
+  if (!fix || !fix->peratom_flag || fix->size_peratom_cols != 3)
+    return "there is no fix '" + name + "' with 3 per-atom columns";
+  if (fix->peratom_freq <= 0 || nevery % fix->peratom_freq)
+    return "fix '" + name + "' has new values every " + std::to_string(fix->peratom_freq) + " steps, and N is " +
+        std::to_string(nevery) + ": N must be a multiple of that";
+  // what acts at the end of a step behind this fix has the values of an earlier step here
+  bool behind = false;
+  for (int i = 0; i < modify->nfix; i++) {
+    if (modify->fix[i] == this) behind = true;
+    if (behind && modify->fix[i] == fix && (modify->fmask[i] & END_OF_STEP))
+      return "fix '" + name + "' is defined after this fix, so that its values are not there yet: define it before";
+  }
+  return "";
+}
+
+// Keep the link pointing at the block: Python may end, and ask for it, at any time. Not at what is incomplete.
 void FixTopo::show_block()
 {
-  link.samples = static_cast<int64_t>(steps.size());
-  link.rows = link.width ? static_cast<int64_t>(rows.size()) / link.width : 0;
+  link.samples = static_cast<int64_t>(steps.size()) - incomplete;
+  link.rows = (link.width ? static_cast<int64_t>(rows.size()) / link.width : 0) - (incomplete ? counts.back() : 0);
   link.step = steps.data();
   link.count = counts.data();
   link.row = rows.data();

@@ -1,5 +1,5 @@
 // fix ID group topo N [config.yaml] [keyword value ...]
-// Packs tag, unwrapped position, velocity and charge of the group's atoms every N steps; Python sees whole blocks.
+// Packs tag, unwrapped position, velocity, charge and force of the group's atoms every N steps; Python sees whole blocks.
 
 #ifndef LMP_FIX_TOPO_H
 #define LMP_FIX_TOPO_H
@@ -19,6 +19,7 @@ class FixTopo : public Fix {
   int setmask() override;
   void init() override;
   void setup(int) override;
+  void initial_integrate(int) override;
   void end_of_step() override;
   void post_run() override;
   void write_restart(FILE *) override;
@@ -38,6 +39,7 @@ class FixTopo : public Fix {
   bigint last_sample;
   bigint vector_step;
   bool ready, failed, left;
+  bool incomplete;    // the last sample was taken at setup, where later fixes have not added their forces yet
 
   // the system when the last run ended: another one at the next setup was edited in between
   bigint end_step;
@@ -49,7 +51,12 @@ class FixTopo : public Fix {
   std::vector<double> values;    // of the global vector
 
   void call(int (*)(TopoLink *));
-  void sample();
+  void sample(bool awaits_force = false);
+  void complete();
+  void drop_incomplete();
+  double **wanted_force(bigint);
+  void check_force();
+  std::string force_problem() const;
   void show_block();
   void deliver(int (*)(TopoLink *));
   void prepare();

@@ -6,7 +6,7 @@
 
 #include <cstdint>
 
-#define TOPO_LINK_VERSION 2
+#define TOPO_LINK_VERSION 3
 #define TOPO_MESSAGE_LENGTH 4096
 
 extern "C" {
@@ -28,14 +28,16 @@ struct TopoLink {
   double timestep;
 
   // what the measurement wants, set by create()
-  int32_t want_velocity, want_charge;
+  int32_t want_velocity, want_charge, want_force;
   int32_t vector_length;
-  int64_t block;    // samples in a block, set by setup()
+  const char *force;    // "total", or a part of it: a per-atom vector of LAMMPS, c_ID, f_ID or d2_NAME; Python's memory
+  int64_t block;        // samples in a block, set by setup()
 
   // the group's atoms on this rank, set by the fix before setup()
   int64_t atoms;
   const int64_t *tag;
   const int32_t *type;
+  const double *mass;    // set before setup() only
   double total_mass;    // of all atoms of the system on this rank
   double degrees_of_freedom;    // as compute temp counts them
   int32_t restarted;    // 1 if this fix was found in a restart file
