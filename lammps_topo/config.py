@@ -10,7 +10,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 import yaml
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator, model_validator
@@ -20,6 +20,10 @@ from .errors import ConfigError
 Frame = Literal["barycentric", "host", "laboratory"]
 Representation = Literal["oxidation", "atomic"]
 _LONGEST_SEGMENT = 1 << 24
+#: Of a correlation function: its sums by time batch take 0.5 KiB a lag, pair and species.
+MOST_LAGS = 1 << 16
+#: The earlier factor first: ``vf`` is ⟨v(0)·F(t)⟩.
+Pair = Literal["vv", "ff", "vf", "fv"]
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
 
@@ -29,6 +33,11 @@ def _as_list(value: Any) -> Any:
 
 def _text_keys(value: Any) -> Any:
     return {str(key): inner for key, inner in value.items()} if isinstance(value, dict) else value
+
+
+def _switch(value: Any) -> Any:
+    """``true`` for a section with its defaults, ``false`` for none."""
+    return {True: {}, False: None}[value] if isinstance(value, bool) else value
 
 
 class _Section(BaseModel):
@@ -96,6 +105,34 @@ class Einstein(_Section):
     window: tuple[Annotated[float, Field(ge=0)], Positive] | None = None
 
 
+class Correlations(_Section):
+    """Velocity and force correlations of tagged particles, and the memory kernels made of them.
+
+    ``window`` (time) or ``lags`` (samples) say how far they reach, ``every`` how many samples apart their origins are.
+    ``force`` is ``total``, ``none``, or a per-atom vector of LAMMPS (``d2_NAME``, ``c_ID``, ``f_ID``): a part of it.
+    ``atoms`` limits how many of a species are followed; without it, ``memory`` (MiB a rank) and ``work`` do.
+    """
+
+    window: Positive | None = None
+    lags: Annotated[int, Field(ge=16, le=MOST_LAGS)] = 1000
+    every: Annotated[int, Field(ge=1)] = 8
+    pairs: Annotated[list[Pair], BeforeValidator(_as_list), Field(min_length=1)] | None = None
+    force: Annotated[str, Field(pattern=r"^(total|none|(d2|c|f)_\w+)$")] = "total"
+    frame: Frame | None = None
+    species: Annotated[list[str], BeforeValidator(_as_list), Field(min_length=1)] | None = None
+    atoms: Annotated[int, Field(ge=1)] | None = None
+    memory: Positive = 64.0
+    work: Positive = 200.0
+    precision: Literal["single", "double"] = "single"
+    prony: Annotated[int, Field(ge=1, le=8)] | None = None
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Correlations:
+        if self.force == "none" and any("f" in pair for pair in self.pairs or []):
+            raise ValueError("pairs with a force 'f' need a force, but force is 'none'")
+        return self
+
+
 class Trajectory(_Section):
     """What a trajectory file does not say by itself (``lammps-topo analyze`` only)."""
 
@@ -117,6 +154,7 @@ class Config(_Section):
     series: bool = True
     segments: Segments = Segments()
     msd: Displacements = Displacements()
+    correlations: Annotated[Correlations | None, BeforeValidator(_switch)] = None
     cepstral: Cepstral = Cepstral()
     einstein: Einstein = Einstein()
     temperature: Positive | None = None
@@ -139,6 +177,10 @@ class Config(_Section):
                 raise ValueError(f"host '{name}' is not a species (there are: {', '.join(self.species)})")
         if self.host is None and (self.frame == "host" or "host" in self.msd.frames):
             raise ValueError("the frame 'host' needs the key 'host' with the species of the host lattice")
+        if self.host is None and self.correlations is not None and self.correlations.frame == "host":
+            raise ValueError(
+                "correlations in the frame 'host' need the key 'host' with the species of the host lattice"
+            )
         if self.representations is not None and "oxidation" in self.representations:
             missing = [name for name, species in (self.species or {}).items() if species.oxidation is None]
             if missing or not self.species:
@@ -243,6 +285,8 @@ def _allowed_keys(path: Sequence[str]) -> list[str]:
         field = model.model_fields.get(part)
         if field is None:  # a species name
             model = Species
-        elif isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
-            model = field.annotation
+            continue
+        for kind in (field.annotation, *get_args(field.annotation)):
+            if isinstance(kind, type) and issubclass(kind, BaseModel):
+                model = kind
     return list(model.model_fields)

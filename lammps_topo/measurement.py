@@ -20,14 +20,16 @@ from threadpoolctl import ThreadpoolController
 
 from . import __version__
 from .accumulate.block_average import BlockAverage
+from .accumulate.correlation import Correlations
 from .accumulate.displacement import Displacements
 from .accumulate.flux import FluxFrame, Series
 from .accumulate.periodogram import SegmentPeriodograms
-from .config import Config
+from .accumulate.tagged import TaggedMotion, affordable
+from .config import MOST_LAGS, Config
 from .errors import ConfigError, FileError, StreamError, TopoError
 from .estimate.running import running_names, running_values
 from .estimate.summary import estimate
-from .record import DisplacementRecord, PeriodogramRecord, Record, SeriesRecord
+from .record import CorrelationRecord, DisplacementRecord, PeriodogramRecord, Record, SeriesRecord
 from .representation import basis_names, representation_weights
 from .store import check_writable, keep_existing, write_results
 from .stream.assembly import Assembly
@@ -52,7 +54,7 @@ class Host:
     ----------
     units, timestep, every : of the run; every is 1 where samples are frames of a file
     types : LAMMPS types of this rank's atoms of the group
-    has_charge, has_velocity : whether atoms have them
+    has_charge, has_velocity, has_force : whether atoms have them
     name : what names the results file when the configuration does not
     provenance : said in the results file: LAMMPS version, input script, door, …
     labels : names of types, where the run has them
@@ -67,6 +69,7 @@ class Host:
     name: str
     provenance: dict[str, Any] = field(default_factory=dict)
     labels: dict[int, str] = field(default_factory=dict)
+    has_force: bool = False
 
 
 class Measurement:
@@ -96,6 +99,7 @@ class Measurement:
         self._host_species = [self._species.index(name) for name in self._checked_host()]
         self.has_charge = host.has_charge
         self.has_velocity = host.has_velocity
+        self._pairs = self._find_pairs()
         self.thermo = self._find_thermo()
         self.path = Path(config.output or f"{host.name}.topo.h5")
         problem = check_writable(self.path) if comm.rank == 0 else None
@@ -118,12 +122,20 @@ class Measurement:
 
     # ---- before the first sample ------------------------------------------------------------------------------------
 
-    def begin(self, tags: Integers, types: Integers, *, total_mass: float, degrees_of_freedom: float) -> int:
+    @property
+    def force(self) -> str | None:
+        """The per-atom force that hosts have to pack: ``total``, a part of it by its LAMMPS name, or None."""
+        wanted = any("f" in pair for pair in self._pairs)
+        return self.config.correlations.force if wanted and self.config.correlations is not None else None
+
+    def begin(
+        self, tags: Integers, types: Integers, *, masses: Array, total_mass: float, degrees_of_freedom: float
+    ) -> int:
         """Take ownership of the group's atoms; returns the number of samples that make a block.
 
         Parameters
         ----------
-        tags, types : of this rank's atoms of the group
+        tags, types, masses : of this rank's atoms of the group
         total_mass : of all atoms of the system on this rank
         degrees_of_freedom : of the system, as LAMMPS counts them for its temperature
         """
@@ -138,19 +150,22 @@ class Measurement:
         self._population = ownership.population
         self._degrees_of_freedom = config.trajectory.degrees_of_freedom or degrees_of_freedom
         self._interval = self.host.timestep * self.host.every
+        mass = float(comm.sum(np.array([total_mass]))[0])
         self._assembly = Assembly(
             comm,
             ownership,
             has_velocity=self.has_velocity,
             has_charge=self.has_charge,
-            mass=float(comm.sum(np.array([total_mass]))[0]),
+            has_force=self.force is not None,
+            mass=mass,
             every=self.host.every,
             interval=self._interval,
         )
         self._accumulators(ownership)
+        self._correlators(ownership, species, np.asarray(masses, dtype=np.float64), mass)
         if kept := self._on_root(lambda: keep_existing(self.path)):
             self.notices.append(f"an earlier {self.path} is kept as {kept}")
-        width = 4 + 3 * self.has_velocity + self.has_charge
+        width = 4 + 3 * self.has_velocity + self.has_charge + 3 * (self.force is not None)
         local = max(comm.collect(len(tags)))
         fitting = _BLOCK_BYTES // (8 * width * max(local, 1))
         self._block = config.block or int(np.clip(fitting, *_BLOCK_RANGE))
@@ -158,9 +173,13 @@ class Measurement:
 
     def _accumulators(self, ownership: Ownership) -> None:
         config, population = self.config, ownership.population
-        hosts: dict[str, list[int] | None] = {"barycentric": [], "host": self._host_species, "laboratory": None}
-        self._flux_frame = FluxFrame(population, hosts[config.frame], self._interval)
-        self._msd_frames = {name: FluxFrame(population, hosts[name], self._interval) for name in config.msd.frames}
+        self._hosts: dict[str, list[int] | None] = {
+            "barycentric": [], "host": self._host_species, "laboratory": None,
+        }  # fmt: skip
+        self._flux_frame = FluxFrame(population, self._hosts[config.frame], self._interval)
+        self._msd_frames = {
+            name: FluxFrame(population, self._hosts[name], self._interval) for name in config.msd.frames
+        }
         msd = config.msd
         shape = {"lags": msd.lags, "every": msd.every, "levels": msd.levels, "stride": msd.stride}
         self._msd = Displacements(ownership.species, population, corrections=len(msd.frames) - 1, **shape)
@@ -190,6 +209,39 @@ class Measurement:
             if on_root and number
             else None
         )
+
+    def _correlators(self, ownership: Ownership, species: Integers, masses: Array, system_mass: float) -> None:
+        """Velocity and force correlations, of as many atoms as the budget allows. Collective."""
+        self._correlations: Correlations | None = None
+        chosen = self.config.correlations
+        if chosen is None or not self._pairs:
+            return
+        number = len(self._species)
+        sums = [np.bincount(species, weights, minlength=number) for weights in (masses, masses**2)]
+        mean, square = self.comm.sum(np.stack(sums)) / np.maximum(self._population, 1)
+        self._mass = mean
+        self._mass_spread = np.sqrt(np.maximum(square - mean**2, 0.0)) / np.where(mean > 0, mean, 1.0)
+        frame = FluxFrame(self._population, self._hosts[chosen.frame or self.config.frame], self._interval)
+        lags = chosen.lags if chosen.window is None else max(16, round(chosen.window / self._interval) + 1)
+        if lags > MOST_LAGS:
+            raise ConfigError(
+                f"key 'correlations.window' is {chosen.window:g}, {lags} samples, but at most {MOST_LAGS} are kept: "
+                "take samples less often"
+            )
+        shape: dict[str, Any] = {"lags": lags, "every": chosen.every, "precision": chosen.precision}
+        names = chosen.species or self._species
+        self._followed = affordable(
+            self._population,
+            np.array([(chosen.atoms or 1 << 62) if name in names else 0 for name in self._species]),
+            pairs=len(self._pairs),
+            letters=len(set("".join(self._pairs))),
+            memory=chosen.memory * 2**20 * self.comm.size,
+            work=chosen.work * int(self._population.sum()) * self.host.every,
+            **shape,
+        )
+        whole = abs(float(mean @ self._population) - system_mass) <= 1e-9 * system_mass
+        self._tagged = TaggedMotion(self.comm, ownership, self._followed, frame, mean, whole=whole)
+        self._correlations = Correlations(self._tagged.groups, self._followed, pairs=self._pairs, **shape)
 
     # ---- samples ----------------------------------------------------------------------------------------------------
 
@@ -280,6 +332,8 @@ class Measurement:
         if self._series is not None:
             self._series.observe(block, fluxes)
             self._temperatures.append(temperature)
+        if self._correlations is not None:
+            self._correlations.observe(first, **self._tagged.observe(block))
         if self._dipole is not None:
             dipoles = np.einsum("gf,bfc->cbg", self._dipole_weights, fluxes.moment)
             self._dipole.observe(np.ascontiguousarray(dipoles), first)
@@ -314,7 +368,7 @@ class Measurement:
         """Memory that the accumulators hold on this rank."""
         if self._assembly is None:
             return 0.0
-        parts = (self._msd, self._dipole, self._periodograms, self._series, self._assembly)
+        parts = (self._msd, self._correlations, self._dipole, self._periodograms, self._series, self._assembly)
         return float(sum(part.nbytes for part in parts if part is not None))
 
     def _write(self) -> str | None:
@@ -353,7 +407,26 @@ class Measurement:
     def record(self) -> Record | None:
         """All that is measured, on rank 0; None on the others."""
         msd = self._reduced(self._msd)
-        return self._record(msd) if self.comm.rank == 0 else None
+        correlations = self._reduced_correlations()
+        return self._record(msd, correlations) if self.comm.rank == 0 else None
+
+    def _reduced_correlations(self) -> CorrelationRecord | None:
+        found, chosen = self._correlations, self.config.correlations
+        if found is None or chosen is None:
+            return None
+        return CorrelationRecord(
+            groups=tuple(self._species),
+            pairs=self._pairs,
+            sums=self.comm.sum_to_root(found.sums),
+            counts=found.counts,
+            batch=found.batch,
+            every=chosen.every,
+            followed=self._followed,
+            mass=self._mass,
+            mass_spread=self._mass_spread,
+            frame=chosen.frame or self.config.frame,
+            force=self.force or "none",
+        )
 
     def _running_record(self) -> Record | None:
         """As :meth:`record`, but with the MSD of the whole run in one batch: little to reduce."""
@@ -367,7 +440,13 @@ class Measurement:
             counts = [part.sum(axis=0, keepdims=True) for part in counts]
         return [self.comm.sum_to_root(part) for part in sums], counts
 
-    def _record(self, msd: tuple[list[Array], list[Array]], with_series: bool = True) -> Record:
+    def _record(
+        self,
+        msd: tuple[list[Array], list[Array]],
+        correlations: CorrelationRecord | None = None,
+        *,
+        with_series: bool = True,
+    ) -> Record:
         assert self._periodograms is not None
         stride, batch = self.config.msd.stride, self._msd.batch
         dipole, series = None, None
@@ -423,6 +502,7 @@ class Measurement:
                 if segments
             ),
             series=series,
+            correlations=correlations,
         )
 
     def _provenance(self) -> dict[str, Any]:
@@ -488,6 +568,23 @@ class Measurement:
                 "key 'representations': 'atomic' needs an atom style with charges (q), which the run lacks"
             )
         return tuple(dict.fromkeys(wanted))
+
+    def _find_pairs(self) -> tuple[str, ...]:
+        """The correlations that are wanted, and can be had."""
+        chosen = self.config.correlations
+        if chosen is None:
+            return ()
+        if not self.host.has_velocity:
+            raise ConfigError("key 'correlations': velocity correlations need velocities, which the run lacks")
+        for name in chosen.species or []:
+            if name not in self._species:
+                allowed = ", ".join(self._species)
+                raise ConfigError(f"key 'correlations.species': '{name}' is not a species (there are: {allowed})")
+        if chosen.pairs is not None:
+            if any("f" in pair for pair in chosen.pairs) and not self.host.has_force:
+                raise ConfigError("key 'correlations.pairs': pairs with a force 'f' need forces, which the run lacks")
+            return tuple(dict.fromkeys(chosen.pairs))
+        return ("vv", "ff", "vf", "fv") if self.host.has_force and chosen.force != "none" else ("vv",)
 
     def _checked_host(self) -> list[str]:
         for name in self.config.host or []:

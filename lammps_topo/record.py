@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,6 +11,11 @@ from numpy.typing import NDArray
 
 Array = NDArray[np.float64]
 Integers = NDArray[np.int64]
+
+FRAMES = ("barycentric", "host", "laboratory")
+PAIRS = ("vv", "ff", "vf", "fv")
+#: Samples beyond which a lag cannot be counted.
+_MOST = 1 << 62
 
 
 @dataclass(frozen=True)
@@ -34,6 +41,36 @@ class DisplacementRecord:
 
 
 @dataclass(frozen=True)
+class CorrelationRecord:
+    """Tagged-particle correlations summed by :class:`lammps_topo.accumulate.correlation.Correlations`, over all ranks.
+
+    Attributes
+    ----------
+    groups : names of the species
+    pairs : ``vv``, ``ff``, ``vf``, ``fv``; the factor at the earlier time first
+    sums : (batches, pairs, groups, lags), mean over the atoms followed of a(t)·b(t + lag), summed over origins t
+        that lie in the batch
+    counts : (batches, lags): origins
+    batch : samples a batch; every : samples between origins
+    followed : (groups,) atoms followed, at random where that is not all of them
+    mass : (groups,) mean mass of an atom; mass_spread : (groups,) relative spread of the masses
+    frame : frame of reference; force : ``total``, ``none`` or the per-atom vector
+    """
+
+    groups: tuple[str, ...]
+    pairs: tuple[str, ...]
+    sums: Array
+    counts: Array
+    batch: int
+    every: int
+    followed: Integers
+    mass: Array
+    mass_spread: Array
+    frame: str
+    force: str
+
+
+@dataclass(frozen=True)
 class SeriesRecord:
     """The flux series: steps (T,), flux and moment (T, F, 3), temperature (T,), first samples of stretches."""
 
@@ -51,6 +88,32 @@ class PeriodogramRecord:
     length: int
     segments: int
     sums: NDArray[np.complex128]
+
+
+@dataclass(frozen=True)
+class ReplicaRecord:
+    """One of the runs in a merged record, so that it can be told apart and merged again.
+
+    Attributes
+    ----------
+    identity : digest over what the run has measured
+    samples, duration, first_step, last_step, temperature, temperature_error, mean_charge : as in :class:`Record`
+    msd_batches, dipole_batches, correlation_batches, series_samples : how many of those are its own, one run's
+        after the other's in the order of ``Record.replicas``
+    """
+
+    identity: str
+    samples: int
+    duration: float
+    first_step: int
+    last_step: int
+    temperature: float
+    temperature_error: float
+    mean_charge: Array
+    msd_batches: int
+    dipole_batches: int
+    correlation_batches: int
+    series_samples: int
 
 
 @dataclass(frozen=True)
@@ -72,6 +135,7 @@ class Record:
     first_step, last_step : from when to when
     temperature, temperature_error : measured mean (NaN without velocities) and its standard error
     degrees_of_freedom, volume : of the system
+    replicas : the runs that were merged, none for one run alone
     """
 
     units: str
@@ -98,4 +162,125 @@ class Record:
     dipole: DisplacementRecord | None
     periodograms: tuple[PeriodogramRecord, ...]
     series: SeriesRecord | None
+    correlations: CorrelationRecord | None = None
     notes: tuple[str, ...] = ()
+    replicas: tuple[ReplicaRecord, ...] = ()
+
+
+def inconsistency(record: Record) -> str | None:
+    """What in a record contradicts itself, or cannot have been measured; None if nothing does."""
+    return next(_contradictions(record), None)
+
+
+def _contradictions(record: Record) -> Iterator[str]:
+    """In order: what comes later relies on what came before."""
+    species, fluxes = len(record.species), len(record.flux_names)
+    for name in ("species", "flux_names", "representations"):
+        if len(set(getattr(record, name))) < len(getattr(record, name)):
+            yield f"{name} has a name twice"
+    if not species or fluxes not in (species, 2 * species):
+        yield f"there are {species} species and {fluxes} fluxes"
+    for name in ("population", "mean_charge"):
+        if getattr(record, name).shape != (species,):
+            yield f"{name} has the shape {getattr(record, name).shape}, but there are {species} species"
+    if (record.population < 0).any() or np.isinf(record.mean_charge).any():
+        yield "a number of atoms is negative, or a mean charge infinite"
+    if record.frame not in FRAMES or not set(record.host) <= set(record.species):
+        yield f"the frame '{record.frame}' or the host {', '.join(record.host) or 'none'} is not known"
+    charges = {"oxidation": set(record.species) <= set(record.oxidation), "atomic": fluxes == 2 * species}
+    for name in record.representations:
+        if not charges.get(name, False):
+            yield f"the charges of the representation '{name}' are not known"
+    if not np.isfinite(list(record.oxidation.values())).all():
+        yield "a charge is not finite"
+    for name in ("interval", "timestep", "every", "samples"):
+        if not 0 < getattr(record, name) < math.inf:
+            yield f"{name} is {getattr(record, name)}"
+    for name in ("duration", "degrees_of_freedom", "volume", "temperature", "temperature_error"):
+        value = getattr(record, name)
+        if not (0 <= value < math.inf or math.isnan(value)):
+            yield f"{name} is {value}"
+    if record.msd.groups != record.species:
+        yield f"msd.groups are {', '.join(record.msd.groups)}"
+    yield from _in_displacements("msd", record.msd)
+    if record.dipole is not None:
+        if record.dipole.groups != record.representations:
+            yield f"dipole.groups are {', '.join(record.dipole.groups)}"
+        yield from _in_displacements("dipole", record.dipole)
+    if record.correlations is not None:
+        yield from _in_correlations(record.correlations, record.species)
+    for part in record.periodograms:
+        if part.length < 2 or part.length % 2 or part.segments < 1 or part.length * part.segments > record.samples:
+            yield f"periodograms have {part.segments} segments of {part.length} samples"
+        if part.sums.shape != (part.length // 2 + 1, fluxes, fluxes) or not np.isfinite(part.sums).all():
+            yield f"the periodogram of {part.length} samples has the shape {part.sums.shape}, or is not finite"
+    if record.series is not None:
+        yield from _in_series(record.series, fluxes, record.samples)
+    if record.replicas:
+        yield from _in_replicas(record)
+
+
+def _in_displacements(name: str, part: DisplacementRecord) -> Iterator[str]:
+    levels = len(part.counts)
+    if not levels or len(part.sums) != levels or not part.frames or not set(part.frames) <= set(FRAMES):
+        yield f"{name} has {len(part.sums)} levels of sums and {levels} of counts, in the frames {part.frames}"
+    if part.stride < 2 or part.batch < 1 or part.counts[0].ndim != 2:
+        yield f"{name} has the stride {part.stride}, the batch {part.batch} and counts {part.counts[0].shape}"
+    batches, lags = part.counts[0].shape
+    if lags < 2 or lags * part.stride**levels >= _MOST:
+        yield f"{name} has {lags} lags of stride {part.stride} at {levels} levels"
+    shape = (batches, len(part.frames), len(part.groups), 3, lags)
+    for sums, counts in zip(part.sums, part.counts, strict=True):
+        if sums.shape != shape or counts.shape != (batches, lags):
+            yield f"{name} has sums {sums.shape} and counts {counts.shape}, not {shape}"
+        if not np.isfinite(sums).all() or not _countable(counts):
+            yield f"{name} has a sum that is not finite, or a count that is none"
+
+
+def _in_correlations(part: CorrelationRecord, species: tuple[str, ...]) -> Iterator[str]:
+    groups = len(part.groups)
+    if not set(part.groups) <= set(species) or len(set(part.groups)) < groups:
+        yield f"correlations.groups are {', '.join(part.groups)}"
+    if not part.pairs or not set(part.pairs) <= set(PAIRS) or len(set(part.pairs)) < len(part.pairs):
+        yield f"correlations.pairs are {', '.join(part.pairs)}"
+    if part.counts.ndim != 2 or part.sums.shape != (len(part.counts), len(part.pairs), groups, *part.counts.shape[1:]):
+        yield f"correlations have sums {part.sums.shape} and counts {part.counts.shape}"
+    if part.batch < 1 or part.every < 1 or part.counts.shape[1] < 2 or part.frame not in FRAMES:
+        yield f"correlations have the batch {part.batch}, every {part.every} and the frame '{part.frame}'"
+    if not np.isfinite(part.sums).all() or not _countable(part.counts):
+        yield "correlations have a sum that is not finite, or a count that is none"
+    for name in ("followed", "mass", "mass_spread"):
+        values = getattr(part, name)
+        if values.shape != (groups,) or not _countable(values):
+            yield f"correlations.{name} is {values}"
+
+
+def _in_series(series: SeriesRecord, fluxes: int, samples: int) -> Iterator[str]:
+    number = len(series.steps) if series.steps.ndim == 1 else -1
+    shapes = [series.flux.shape, series.moment.shape, series.temperature.shape]
+    if shapes != [(number, fluxes, 3), (number, fluxes, 3), (number,)] or not 0 <= number <= samples:
+        yield f"the series has the shapes {', '.join(map(str, shapes))} for {samples} samples and {fluxes} fluxes"
+    begins = series.stretches
+    if begins.ndim != 1 or (len(begins) == 0) != (number == 0):
+        yield f"the series has {begins.size} stretches"
+    if number and (begins[0] != 0 or begins[-1] >= number or not (np.diff(begins) > 0).all()):
+        yield "the stretches of the series do not follow one another"
+    if not (np.isfinite(series.flux).all() and np.isfinite(series.moment).all()):
+        yield "the series has a number that is not finite"
+
+
+def _in_replicas(record: Record) -> Iterator[str]:
+    parts, lengths = record.replicas, {"msd_batches": len(record.msd.counts[0]), "samples": record.samples}
+    lengths["dipole_batches"] = 0 if record.dipole is None else len(record.dipole.counts[0])
+    lengths["correlation_batches"] = 0 if record.correlations is None else len(record.correlations.counts)
+    lengths["series_samples"] = 0 if record.series is None else len(record.series.steps)
+    for name, total in lengths.items():
+        values = [int(getattr(part, name)) for part in parts]
+        if min(values) < 0 or sum(values) != total:
+            yield f"the replicas have {sum(values)} {name.replace('_', ' ')}, but there are {total}"
+    if any(part.mean_charge.shape != record.mean_charge.shape for part in parts):
+        yield "the replicas have mean charges of other species"
+
+
+def _countable(values: Array | Integers) -> bool:
+    return bool(np.isfinite(values).all() and (values >= 0).all())

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..stream.block import Array, Block, Integers
+from ..stream.block import Array, Block, Integers, Totals
 
 
 @dataclass(frozen=True)
@@ -79,16 +79,35 @@ class FluxFrame:
             return block.totals.centre
         return host_mean(block.totals.displacement, self._population, self._host)
 
+    def drift(self, totals: Totals) -> Array:
+        """Velocity (B, 3) of the frame of reference; the run has velocities."""
+        assert totals.velocity is not None
+        assert totals.centre_velocity is not None
+        if self._host is None:
+            return np.zeros_like(totals.centre_velocity)
+        if not self._host:
+            return totals.centre_velocity
+        return host_mean(totals.velocity, self._population, self._host)
+
+    def acceleration(self, totals: Totals, mass: Array, *, whole: bool) -> Array:
+        """What accelerates the frame (B, 3), force over mass, by the forces that are streamed.
+
+        ``mass`` (S,) of an atom of each species. The centre of mass counts as unaccelerated where the measured atoms
+        are not the ``whole`` system: the forces on the others are not known.
+        """
+        assert totals.force is not None
+        if self._host is None or not (self._host or whole):
+            return np.zeros_like(totals.centre)
+        if self._host:
+            return host_mean(totals.force / np.where(mass > 0, mass, np.inf)[:, None], self._population, self._host)
+        pull: Array = totals.force.sum(axis=1) / float(mass @ self._population)
+        return pull
+
     def _velocities(self, block: Block) -> Array | None:
         totals = block.totals
         if totals.velocity is None or totals.centre_velocity is None:
             return None
-        if self._host is None:
-            drift = np.zeros((len(block), 3))
-        elif not self._host:
-            drift = totals.centre_velocity
-        else:
-            drift = host_mean(totals.velocity, self._population, self._host)
+        drift = self.drift(totals)
         flux = totals.velocity - self._population[None, :, None] * drift[:, None, :]
         if totals.current is None or totals.charge is None:
             return flux

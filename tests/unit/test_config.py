@@ -27,6 +27,12 @@ REFUSALS = {
     "representations: ionic": "key 'representations.0' has the value 'ionic'",
     "segments: {shortest: 101}": "an even number of samples is needed",
     "msd: {window: [3, 2]}": "begin < end",
+    "correlations: {pairs: [vx]}": "key 'correlations.pairs.0' has the value 'vx', but input should be 'vv', 'ff'",
+    "correlations: {windo: 3}": r"unknown key 'correlations.windo'; did you mean 'window'\? \(allowed: window, lags",
+    "correlations: {force: d3_x}": "key 'correlations.force' has the value 'd3_x'",
+    "correlations: {force: none, pairs: vf}": "pairs with a force 'f' need a force, but force is 'none'",
+    "correlations: {frame: host}": "correlations in the frame 'host' need the key 'host'",
+    "correlations: {lags: 1000000}": "key 'correlations.lags' has the value 1000000",
     "a: [": "not valid YAML at line",
     "- 1": "must hold 'key: value' lines, not a list",
     "!!python/object/apply:os.system [ls]": "not valid YAML",
@@ -46,6 +52,16 @@ def test_words_of_the_fix_line_go_on_top():
     assert (config.msd.lags, config.msd.every, config.host) == (128, 8, ["A", "B"])
 
 
+@pytest.mark.parametrize("text", ["correlations: true", "correlations: {}"])
+def test_a_section_is_switched_on(text):
+    assert parse_config(text).correlations.lags == 1000
+
+
+@pytest.mark.parametrize("text", ["correlations: false", "", "correlations:"])
+def test_a_section_is_off(text):
+    assert parse_config(text).correlations is None
+
+
 def test_missing_file():
     with pytest.raises(ConfigError, match=r"'nowhere.yaml' cannot be read: No such file"):
         load_config("nowhere.yaml")
@@ -60,7 +76,8 @@ def test_any_text_is_a_configuration_or_a_sentence(text):
 @given(st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=10),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(
-        st.sampled_from(["species", "type", "msd", "lags", "host", "thermo", "frame", "einstein", "window", "Ag"]),
+        st.sampled_from(["species", "type", "msd", "lags", "host", "thermo", "frame", "einstein", "window", "Ag",
+                         "correlations"]),
         inner, max_size=3),
     max_leaves=12,
 ))  # fmt: skip
