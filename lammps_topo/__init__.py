@@ -12,12 +12,18 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from .hosts.attach import attach
     from .hosts.python_invoke import invoke
+    from .kernels import kernel_of_files
     from .store import read_results
 
 __version__ = "0.1.0"
-__all__ = ["attach", "invoke", "read_results"]
+__all__ = ["attach", "invoke", "kernel_of_files", "read_results"]
 
-_HOMES = {"attach": ".hosts.attach", "invoke": ".hosts.python_invoke", "read_results": ".store"}
+_HOMES = {
+    "attach": ".hosts.attach",
+    "invoke": ".hosts.python_invoke",
+    "kernel_of_files": ".kernels",
+    "read_results": ".store",
+}
 
 
 def __getattr__(name: str) -> Any:

@@ -6,20 +6,26 @@ comes from the generator that is passed in.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from scipy.linalg import expm
 from scipy.signal import lfilter
 
 from .errors import EstimateError
 
 __all__ = [
+    "GeneralisedLangevin",
     "LinearProcess",
+    "MarkovianEmbedding",
     "Particles",
     "autoregressive",
     "dip",
+    "embedding",
     "ornstein_uhlenbeck",
     "resonance",
     "tethered",
@@ -239,3 +245,130 @@ def tethered(
         amplitude=amplitude,
         interval=interval,
     )
+
+
+@dataclass(frozen=True)
+class GeneralisedLangevin:
+    """Trajectories of a generalised Langevin equation."""
+
+    velocities: Array
+    """[samples, particles, components]."""
+    accelerations: Array
+    """dv/dt at the same times, same shape."""
+    parts: Array
+    """What each term of the kernel contributes to them, [terms, samples, particles, components]."""
+
+
+@dataclass(frozen=True)
+class MarkovianEmbedding:
+    """A free particle with memory, dv/dt = -int K(t') v(t-t') dt' + noise, as d(v, s) = -A (v, s) dt + B dW.
+
+    <(v, s)(v, s)^T> = variance 1 and B B^T = variance (A + A^T), A + A^T positive semidefinite; no noise acts
+    on v itself, so that the force exists. K(t) = -a e^{-S t} b with A = [[0, a], [b, S]]. One Cartesian
+    component; Ceriotti, Bussi, Parrinello, J. Chem. Theory Comput. 6, 1170 (2010).
+    """
+
+    drift: Array
+    """A, [1 + n, 1 + n], velocity first, 1/time."""
+    blocks: tuple[int, ...]
+    """Auxiliary variables of each term of the kernel, sum n."""
+    variance: float = 1.0
+    """<v²> of one component, length²/time²."""
+
+    def kernel(self, time: ArrayLike) -> Array:
+        """Exact K(t) at ``time`` [...], 1/time²."""
+        return self._memory(time, lambda rate, t: np.exp(-rate * t))
+
+    def integral(self, time: ArrayLike) -> Array:
+        """Exact int_0^t K at ``time`` [...], 1/time."""
+        return self._memory(time, lambda rate, t: -np.expm1(-rate * t) / rate)
+
+    @property
+    def plateau(self) -> float:
+        """int_0^inf K, 1/time: friction over mass; <v²> over it is the diffusion coefficient."""
+        return float(-self.drift[0, 1:] @ np.linalg.solve(self.drift[1:, 1:], self.drift[1:, 0]))
+
+    @property
+    def memory_time(self) -> float:
+        """int_0^inf K / K(0), time."""
+        return self.plateau / float(self.kernel(0.0))
+
+    def correlation(self, interval: float, lags: int) -> Array:
+        """Exact <v(t) v(0)>/<v²> at lags 0, interval, …, [lags]."""
+        return self._states(interval, lags)[:, 0]
+
+    def force_correlation(self, interval: float, lags: int) -> Array:
+        """Exact <a(t) a(0)>/<v²> = -C'' of the acceleration, at lags 0, interval, …, [lags], 1/time²."""
+        # a = -A_0 (v, s), and A commutes with e^{-A t}
+        return np.asarray(self._states(interval, lags) @ (self.drift @ self.drift[0]), dtype=np.float64)
+
+    def sample(
+        self, samples: int, particles: int, *, interval: float, rng: np.random.Generator, components: int = 3
+    ) -> GeneralisedLangevin:
+        """Stationary independent particles, propagated exactly over each interval."""
+        size = self.drift.shape[0]
+        step = expm(-self.drift * interval)
+        squares, axes = np.linalg.eigh(np.eye(size) - step @ step.T)
+        kick = axes * np.sqrt(np.clip(squares, 0, None) * self.variance)
+        states = np.empty((samples, size, particles * components))
+        states[0] = rng.standard_normal(states.shape[1:]) * self.variance**0.5
+        for k in range(1, samples):
+            states[k] = step @ states[k - 1] + kick @ rng.standard_normal(states.shape[1:])
+        ends = np.cumsum((1, *self.blocks))
+        parts = np.stack(
+            [
+                np.einsum("j,kjn->kn", -self.drift[0, first:last], states[:, first:last])
+                for first, last in pairwise(ends.tolist())
+            ]
+        )
+        split = (samples, particles, components)
+        return GeneralisedLangevin(
+            velocities=states[:, 0].reshape(split),
+            accelerations=parts.sum(axis=0).reshape(split),
+            parts=parts.reshape(-1, *split),
+        )
+
+    def _states(self, interval: float, lags: int) -> Array:
+        """First row of e^{-A t} at lags 0, interval, …, [lags, 1 + n]."""
+        step = expm(-self.drift * interval)
+        rows = np.empty((lags, self.drift.shape[0]))
+        rows[0] = np.eye(self.drift.shape[0])[0]
+        for k in range(1, lags):
+            rows[k] = rows[k - 1] @ step
+        return rows
+
+    def _memory(self, time: ArrayLike, decay: Callable[[NDArray[Any], Array], NDArray[Any]]) -> Array:
+        """Sum over the eigenvalues of S of their share in K times ``decay(eigenvalue, t)``."""
+        times = np.asarray(time, dtype=np.float64)
+        rates, vectors = np.linalg.eig(self.drift[1:, 1:])
+        weight = (-self.drift[0, 1:] @ vectors) * np.linalg.solve(vectors, self.drift[1:, 0].astype(complex))
+        return np.asarray((decay(rates, times[..., None]) @ weight).real, dtype=np.float64)
+
+
+def embedding(
+    *,
+    exponentials: Sequence[tuple[float, float]] = (),
+    oscillations: Sequence[tuple[float, float, float, float]] = (),
+    variance: float = 1.0,
+) -> MarkovianEmbedding:
+    """The process with K(t) = sum c exp(-t/tau) + sum exp(-g t) [a cos(w t) + b sin(w t)].
+
+    ``exponentials`` (c, tau), ``oscillations`` (a, b, g, w) with |b| w <= a g: otherwise no noise fits the
+    kernel. Raises EstimateError for terms that cannot be realised.
+    """
+    size = 1 + len(exponentials) + 2 * len(oscillations)
+    drift, row = np.zeros((size, size)), 1
+    for amplitude, time in exponentials:
+        if not amplitude > 0 or not time > 0:
+            raise EstimateError("an exponential needs a positive amplitude and time")
+        drift[row, row] = 1 / time
+        drift[0, row], drift[row, 0] = amplitude**0.5, -(amplitude**0.5)
+        row += 1
+    for a, b, g, w in oscillations:
+        if not a > 0 or not g > 0 or abs(b) * w > a * g:
+            raise EstimateError("an oscillation needs a, g > 0 and |b| w <= a g")
+        lean, turn = b * w / a, w * (1 + (b / a) ** 2) ** 0.5
+        drift[row : row + 2, row : row + 2] = [[g - lean, turn], [-turn, g + lean]]
+        drift[0, row], drift[row, 0] = a**0.5, -(a**0.5)
+        row += 2
+    return MarkovianEmbedding(drift, (1,) * len(exponentials) + (2,) * len(oscillations), variance)

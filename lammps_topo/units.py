@@ -62,6 +62,16 @@ class Units:
         return self.charge * self.length**2 / (self.time * self.energy)
 
     @property
+    def friction(self) -> float:
+        """kg/s in one energy·time/length²; physics.md §1: 1.602176634e-11 for ``metal``."""
+        return self.energy * self.time / self.length**2
+
+    @property
+    def stiffness(self) -> float:
+        """N/m (kg/s²) in one energy/length²."""
+        return self.energy / self.length**2
+
+    @property
     def terahertz(self) -> float:
         """THz in one 1/time (1 for ``lj``)."""
         return 1.0 if self.reduced else 1e-12 / self.time

@@ -11,6 +11,9 @@ from ..representation import representation_weights
 from .spectrum import Spectrum, cross_periodogram
 
 _COMPONENTS = 3
+#: Share of the samples that segments must hold; as long as they do, longer ones are better.
+_ENOUGH = 0.75
+_MOST_PARTS = 16
 
 
 def current_weights(record: Record, representation: str) -> NDArray[np.float64]:
@@ -36,7 +39,9 @@ def representation_spectrum(record: Record, representation: str, segments: Perio
     if segments is None:
         if not record.periodograms:
             raise EstimateError("the run is shorter than the shortest segment, and its flux series is not kept")
-        segments = max(record.periodograms, key=lambda part: part.length)
+        used = max(part.length * part.segments for part in record.periodograms)
+        whole = [part for part in record.periodograms if part.length * part.segments >= _ENOUGH * used]
+        segments = max(whole, key=lambda part: part.length)
     dof = _COMPONENTS * segments.segments
     density = np.einsum("a,kab,b->k", weights, segments.sums, weights).real
     return Spectrum(
@@ -49,13 +54,11 @@ def representation_spectrum(record: Record, representation: str, segments: Perio
 
 
 def _series_spectrum(stretches: list[NDArray[np.float64]], interval: float) -> Spectrum:
-    """One segment if the run has no gap; else segments so short that three quarters of the samples are used."""
-    lengths = np.array([len(part) for part in stretches], dtype=np.int64)
-    length = int(lengths.max(initial=0)) // 2 * 2
-    if length < 2:
-        raise EstimateError("the flux series has fewer than two samples")
-    while (lengths // length * length).sum() < 0.75 * lengths.sum() and length >= 4:
-        length = length // 4 * 2
+    """Average over all stretches: the gaps of a run, and the replicas of a merged one.
+
+    One segment if there is one stretch, one a stretch if all are equally long; else segments of :func:`_segment`.
+    """
+    length = _segment(np.array([len(part) for part in stretches], dtype=np.int64))
     spectra = [
         cross_periodogram(part[:, None, :], interval, segment=length) for part in stretches if len(part) >= length
     ]
@@ -67,3 +70,23 @@ def _series_spectrum(stretches: list[NDArray[np.float64]], interval: float) -> S
         interval=interval,
         segment=length,
     )
+
+
+def _segment(lengths: NDArray[np.int64]) -> int:
+    """The longest even number of samples whose whole segments hold three quarters of all samples.
+
+    Candidates are the lengths of stretches and their parts, where that share has its maxima; the best of them if none
+    reaches three quarters. Raises EstimateError if no stretch has two samples.
+    """
+    values, numbers = np.unique(lengths, return_counts=True)
+    candidates = np.unique(values[:, None] // np.arange(1, _MOST_PARTS + 1) // 2 * 2)[::-1]
+    best, most = 0, 0
+    for length in candidates[candidates >= 2].tolist():
+        used = int((values // length * length) @ numbers)
+        if used > most:
+            best, most = length, used
+        if used >= _ENOUGH * lengths.sum():
+            break
+    if not best:
+        raise EstimateError("the flux series has fewer than two samples")
+    return best

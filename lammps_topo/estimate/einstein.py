@@ -1,12 +1,8 @@
 """Slopes of mean square displacements: diffusion coefficients and Einstein-Helfand conductivities.
 
 MSD(t) is averaged over time origins, so that its values at different lags are strongly correlated, and their
-scatter about a straight line says nothing about the error of its slope. The error comes from the run itself:
-the sums are kept by time batch, and groups of batches that are long compared with the lags in use are left
-out in turn (delete-a-group jackknife, groups of unequal size: Busing, Meijer, van der Leeden, Stat. Comput.
-9, 3 (1999)). Cartesian components repeat the noise independently, but not the slope: each keeps its own
-mean. That holds where the noise of two components is uncorrelated: liquids and cubic crystals along their
-axes.
+scatter about a straight line says nothing about the error of its slope. The error comes from the run itself,
+by the jackknife of ``estimate.jackknife``.
 """
 
 from __future__ import annotations
@@ -18,15 +14,12 @@ from itertools import count
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.stats import norm
-from scipy.stats import t as student
 
 from ..errors import EstimateError
+from .jackknife import GROUP, LeaveOneOut, error_band, group_width, leave_one_out, ratio
 
-__all__ = ["LeaveOneOut", "SlopeFit", "fit_slope", "leave_one_out"]
+__all__ = ["SlopeFit", "fit_slope"]
 
-GROUP = 2.0
-"""A group of batches lasts at least this many times the longest lag in use."""
 FEWEST_GROUPS = 6
 """Groups that the automatic window leaves room for; with ``GROUP`` it ends before 1/12 of the run."""
 OCTAVE = 2.0
@@ -39,87 +32,6 @@ FEWEST_LAGS = 4
 """Lags in a window."""
 
 Array = NDArray[np.float64]
-
-
-@dataclass(frozen=True)
-class LeaveOneOut:
-    """Averages over all groups of batches, and with each group left out."""
-
-    curve: Array
-    """Average over all groups, [L, C]; NaN where nothing was sampled."""
-    left: Array
-    """Averages without group g, [G, L, C]."""
-    share: Array
-    """Share of each group in all pairs, [G], sum 1."""
-
-    def error(self, whole: Array, left: Array) -> Array:
-        """Standard error of the mean over components of a statistic ``whole`` [..., C], […].
-
-        ``left`` [G, ..., C] is the statistic with each group left out. Inflated by Student's t for
-        C (G - 1) degrees of freedom, so that one error holds 68 %.
-        """
-        groups, components = left.shape[0], left.shape[-1]
-        share = self.share.reshape(-1, *([1] * whole.ndim))
-        centre = groups * whole - ((1 - share) * left).sum(axis=0)
-        pseudo = whole / share - (1 / share - 1) * left
-        variance = ((pseudo - centre) ** 2 / (1 / share - 1)).mean(axis=0).sum(axis=-1) / components**2
-        inflation = float(student.ppf(norm.cdf(1.0), components * (groups - 1)))
-        return np.asarray(np.sqrt(variance) * inflation, dtype=np.float64)
-
-
-def group_width(longest: float, batch_duration: float) -> int:
-    """Batches in a group of the jackknife when ``longest`` is the longest lag in use."""
-    return max(1, math.ceil(GROUP * longest / batch_duration * (1 - 1e-9)))
-
-
-def leave_one_out(sums: Array, counts: Array, *, width: int) -> LeaveOneOut:
-    """Averages sums/counts with groups of ``width`` consecutive batches left out in turn.
-
-    ``sums`` [NB, L, C], ``counts`` [NB, L]. What is left over at the end joins the last group; groups without
-    any pair are dropped. Raises EstimateError if fewer than two groups are left.
-    """
-    starts = np.arange(max(sums.shape[0] // width, 1)) * width
-    grouped, pairs = np.add.reduceat(sums, starts, axis=0), np.add.reduceat(counts, starts, axis=0)
-    weight = pairs.sum(axis=1)
-    grouped, pairs, weight = grouped[weight > 0], pairs[weight > 0], weight[weight > 0]
-    if weight.size < 2:
-        raise EstimateError(
-            f"an error needs two stretches of {width} time batches or more; there are {sums.shape[0]} batches"
-        )
-    total, number = grouped.sum(axis=0), pairs.sum(axis=0)
-    return LeaveOneOut(
-        curve=_ratio(total, number), left=_ratio(total - grouped, number - pairs), share=weight / weight.sum()
-    )
-
-
-def _ratio(sums: Array, counts: Array) -> Array:
-    """sums/counts, NaN where the count is zero."""
-    divisor = np.where(counts > 0.5, counts, np.nan)[..., None]
-    return np.asarray(sums / divisor, dtype=np.float64)
-
-
-def error_band(lag: Array, sums: Array, counts: Array, *, batch_duration: float, integrate: bool = False) -> Array:
-    """Standard error [L] of the mean over batches and components, or of its integral from the first lag on.
-
-    At each lag the groups are ``GROUP`` times as long as it; NaN where fewer than three fit into the run.
-    """
-    widths = np.array([group_width(time, batch_duration) for time in lag])
-    band = np.full(lag.size, np.nan)
-    for width in np.unique(widths[sums.shape[0] // widths >= 3]):
-        reach = int(np.flatnonzero(widths == width)[-1]) + 1
-        parts = leave_one_out(sums[:, :reach], counts[:, :reach], width=int(width))
-        whole, left = parts.curve, parts.left
-        if integrate:
-            whole, left = running_trapezoid(lag[:reach], whole), running_trapezoid(lag[:reach], left)
-        here = widths[:reach] == width
-        band[:reach][here] = parts.error(whole[here], left[:, here])
-    return band
-
-
-def running_trapezoid(lag: Array, values: Array) -> Array:
-    """Integral from the first lag to each lag, along the axis before the last, same shape as ``values``."""
-    steps = np.diff(lag)[:, None] * 0.5 * (values[..., 1:, :] + values[..., :-1, :])
-    return np.concatenate((np.zeros_like(values[..., :1, :]), np.cumsum(steps, axis=-2)), axis=-2)
 
 
 def octave_begins(lag: Array, batches: int, duration: float, *, fewest: int) -> dict[int, float]:
@@ -249,7 +161,7 @@ def fit_slope(
         groups=parts.share.size,
         intercept=float((centre @ (parts.curve - cut.lag[:, None] * slope)).mean()),
         lag=data.lag,
-        curve=_ratio(data.sums.sum(axis=0), data.counts.sum(axis=0)).mean(axis=1),
+        curve=ratio(data.sums.sum(axis=0), data.counts.sum(axis=0)).mean(axis=1),
         curve_error=error_band(data.lag, data.sums, data.counts, batch_duration=batch_duration),
     )
 

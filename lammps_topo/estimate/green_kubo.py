@@ -1,6 +1,6 @@
 """Green-Kubo: the time correlation function of a flux and its running integral, with errors.
 
-The errors come from contiguous batches of the series by the jackknife of ``estimate.einstein``.
+The errors come from contiguous batches of the series by the jackknife of ``estimate.jackknife``.
 """
 
 from __future__ import annotations
@@ -14,18 +14,8 @@ import scipy.fft
 from numpy.typing import ArrayLike, NDArray
 
 from ..errors import EstimateError
-from .einstein import (
-    FEWEST_GROUPS,
-    OCTAVE,
-    ROUNDING,
-    LeaveOneOut,
-    error_band,
-    first_plateau,
-    group_width,
-    leave_one_out,
-    octave_begins,
-    running_trapezoid,
-)
+from .einstein import FEWEST_GROUPS, OCTAVE, ROUNDING, first_plateau, octave_begins
+from .jackknife import LeaveOneOut, error_band, group_width, leave_one_out, running_trapezoid
 
 __all__ = ["RunningIntegral", "running_integral"]
 

@@ -9,6 +9,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+#: Points of a curve in the results file at most; more do not show in a figure.
+CURVE_POINTS = 1000
+
 
 @dataclasses.dataclass(frozen=True)
 class Result:
@@ -80,6 +83,15 @@ class Outcome:
     results: tuple[Result, ...]
     curves: tuple[Curve, ...]
     notes: tuple[str, ...]
+
+
+def thinned(length: int) -> NDArray[np.int64]:
+    """Which points of a long curve to keep: the first ones all, then evenly on a logarithmic axis."""
+    if length <= CURVE_POINTS:
+        return np.arange(length)
+    dense = CURVE_POINTS // 4
+    later = np.rint(np.geomspace(dense, length - 1, CURVE_POINTS - dense)).astype(np.int64)
+    return np.concatenate((np.arange(dense), np.unique(later[later >= dense])))
 
 
 def _plain(value: Any) -> Any:

@@ -21,13 +21,12 @@ from .cepstral import cepstral, scan_cutoffs
 from .current_spectrum import current_series, current_weights, representation_spectrum
 from .einstein import SlopeFit, fit_slope
 from .green_kubo import RunningIntegral, running_integral
-from .result import Curve, Outcome, Result
+from .result import CURVE_POINTS, Curve, Outcome, Result, thinned
 from .state import State, state_of
+from .tagged_results import tagged_results
 
 Array = NDArray[np.float64]
 
-#: Points of a curve in the results file at most; more do not show in a figure.
-_CURVE_POINTS = 1000
 #: Combined errors that estimates from the same data may be apart before a note says so.
 _DISAGREEMENT = 2.5
 _METHODS = ("cepstral", "einstein")
@@ -65,6 +64,7 @@ class _Summary:
         for frame, name in enumerate(self.record.msd.frames):
             for s, species in enumerate(self.record.species):
                 self._attempt(f"diffusion of {species} ({name} frame)", partial(self._diffusion, frame, s))
+        self._tagged()
         for name in self.record.representations:
             self._nernst_einstein(name)
         return Outcome(tuple(self.results), tuple(self.curves), tuple(dict.fromkeys(self.notes)))
@@ -228,6 +228,18 @@ class _Summary:
                       units.label("m^2/(V s)"), charge=charge * units.elementary, charge_unit=units.charge_label,
                       frame=where)  # fmt: skip
 
+    def _tagged(self) -> None:
+        """What the velocity and force correlations say."""
+        chosen = self.config.correlations
+        found = tagged_results(
+            self.record, self.state, self.units,
+            terms=None if chosen is None else chosen.prony,
+            find_diffusion=lambda species, frame: self._find("diffusion", species, "msd", frame),
+        )  # fmt: skip
+        self.results.extend(found.results)
+        self.curves.extend(found.curves)
+        self.notes.extend(found.notes)
+
     def _mobility_charge(self, species: int) -> float:
         """The oxidation charge of a species where given, else its mean charge; 0 without charges."""
         name = self.record.species[species]
@@ -327,16 +339,12 @@ def _fit(
 
 def _averaged(x: Array, y: Array) -> tuple[Array, Array]:
     """Means over groups of neighbours, so that a periodogram has no more points than a figure shows."""
-    width = -(-len(x) // _CURVE_POINTS)
+    width = -(-len(x) // CURVE_POINTS)
     whole = len(x) // width * width
     return x[:whole].reshape(-1, width).mean(axis=1), y[:whole].reshape(-1, width).mean(axis=1)
 
 
 def _thinned(x: Array, *columns: Array) -> tuple[Array, ...]:
-    """At most so many points as a figure shows: the first ones all, then evenly on a logarithmic axis."""
-    if len(x) <= _CURVE_POINTS:
-        return (x, *columns)
-    dense = _CURVE_POINTS // 4
-    later = np.rint(np.geomspace(dense, len(x) - 1, _CURVE_POINTS - dense)).astype(np.int64)
-    chosen = np.concatenate((np.arange(dense), np.unique(later[later >= dense])))
-    return tuple(column[chosen] for column in (x, *columns))
+    """At most so many points as a figure shows."""
+    shown = thinned(len(x))
+    return tuple(column[shown] for column in (x, *columns))
