@@ -1,7 +1,8 @@
-"""What the plugin costs: wall time with everything on over wall time of plain LAMMPS, for alpha-AgI of three sizes.
+"""What the plugin costs: wall time with it over wall time of plain LAMMPS, for alpha-AgI of three sizes.
 
-Two LAMMPS instances in one program, one plain, one with ``fix topo`` and its windows filled, take turns; the ratio
-is that of their loop times, each pair of turns giving one, so that a noisy machine disturbs both alike.
+Three LAMMPS instances in one program take turns: plain, with ``fix topo`` (conductivity, MSD, spectra), and with
+velocity and force correlations besides, all windows filled. Ratios are those of their loop times, each round of turns
+giving one, so that a noisy machine disturbs all alike.
 
     python benchmarks/overhead.py            all sizes on 1 and 2 ranks, about half an hour
     python benchmarks/overhead.py --cells 3  only 108 atoms
@@ -19,8 +20,8 @@ import numpy as np
 
 POTENTIALS = Path(__file__).resolve().parents[1] / "potentials"
 
-#: cells a side (4 atoms each), steps between samples, steps of a turn, turns
-CASES = {3: (4, 10000, 12), 9: (10, 500, 10), 15: (10, 100, 10)}
+#: cells a side (4 atoms each): steps between samples, steps of a turn, turns
+CASES = {3: (4, 10000, 12), 9: (4, 500, 12), 15: (4, 120, 12)}
 
 SYSTEM = """
 units metal
@@ -46,6 +47,9 @@ representations: [oxidation, atomic]
 host: I
 msd: {frames: [barycentric, host]}
 """
+CORRELATIONS = """
+correlations: {lags: 1000, every: 8, frame: host, pairs: [vv, ff]}
+"""
 
 
 def measure(cells: int) -> None:
@@ -55,39 +59,41 @@ def measure(cells: int) -> None:
 
     every, steps, turns = CASES[cells]
     comm = MPI.COMM_WORLD
-    folder = comm.bcast(tempfile.mkdtemp() if comm.rank == 0 else None)
-    config = Path(folder) / "agi.yaml"
-    if comm.rank == 0:
-        config.write_text(CONFIG)
-    comm.Barrier()
-    plain, measured = (lammps(cmdargs=["-screen", "none", "-log", "none"]) for _ in range(2))
-    for instance in (plain, measured):
+    folder = Path(comm.bcast(tempfile.mkdtemp() if comm.rank == 0 else None))
+    configs = {"plain": None, "topo": CONFIG, "correlations": CONFIG + CORRELATIONS}
+    instances, held = [], []
+    for name, text in configs.items():
+        instance = lammps(cmdargs=["-screen", "none", "-log", "none"])
         instance.commands_string(SYSTEM.format(cells=cells, potentials=POTENTIALS))
-    measured.command(f"fix topo all topo {every} {config} output {folder}/agi.topo.h5 checkpoint 0")
-    from lammps_topo.config import Config
-
-    measured.command(f"run {Config().msd.lags * every}")  # windows are full from here on
-    times = np.zeros((turns, 2))
-    for turn in range(turns):
-        order = (plain, measured) if turn % 2 == 0 else (measured, plain)
-        for instance in order:
+        if text is not None:
+            config = folder / f"{name}.yaml"
+            if comm.rank == 0:
+                config.write_text(text)
             comm.Barrier()
-            instance.command(f"run {steps} post no")
-            times[turn, int(instance is measured)] = instance.last_thermo()["CPU"]
+            instance.command(f"fix topo all topo {every} {config} output {folder}/{name}.topo.h5 checkpoint 0")
+            instance.command(f"run {1000 * every if cells < 15 else 256 * every}")  # windows are full from here on
+        instances.append(instance)
+    times = np.zeros((turns, len(instances)))
+    for turn in range(turns):
+        for number in np.roll(range(len(instances)), turn):
+            comm.Barrier()
+            instances[number].command(f"run {steps} post no")
+            times[turn, number] = instances[number].last_thermo()["CPU"]
     comm.Allreduce(MPI.IN_PLACE, times, op=MPI.MAX)
-    from lammps_topo.hosts import native
+    from lammps_topo.hosts.native import living_hosts
 
-    (host,) = native._alive.values()
-    bytes_held = comm.allreduce(host.measurement.nbytes)
-    atoms = measured.get_natoms()
-    ratios = times[:, 1] / times[:, 0]
-    error = ratios.std(ddof=1) / np.sqrt(turns)
-    if comm.rank == 0:
-        print(
-            f"| {atoms:6.0f} | {every:3d} | {comm.size} | {times[:, 0].mean() / steps * 1e3:8.3f} "
-            f"| {np.median(ratios):6.4f} | {error:6.4f} | {bytes_held / atoms / 1024:6.1f} |",
-            flush=True,
-        )
+    held = [comm.allreduce(host.measurement.nbytes) for host in living_hosts()]
+    atoms = instances[0].get_natoms()
+    if comm.rank != 0:
+        return
+    ratios = [times[:, 1] / times[:, 0], times[:, 2] / times[:, 1]]
+    cells_of_table = [f"{np.median(ratio):.4f} ± {ratio.std(ddof=1) / np.sqrt(turns):.4f}" for ratio in ratios]
+    memory = [f"{held[0] / atoms / 1024:.1f}", f"{(held[1] - held[0]) / atoms / 1024:.1f}"]
+    print(
+        f"| {atoms:.0f} | {every} | {comm.size} | {times[:, 0].mean() / steps * 1e3:.3f} "
+        f"| {cells_of_table[0]} | {memory[0]} | {cells_of_table[1]} | {memory[1]} |",
+        flush=True,
+    )
 
 
 def main() -> None:
@@ -99,9 +105,8 @@ def main() -> None:
     if arguments.child:
         measure(arguments.cells)
         return
-    print(
-        "|  atoms | N   | ranks | ms/step | ratio (median) | ± | KiB/atom |\n|---|---|---|---|---|---|---|", flush=True
-    )
+    print("| atoms | N | ranks | ms a step | fix topo / plain | KiB an atom | VACF, FACF / without | KiB an atom |")
+    print("|---|---|---|---|---|---|---|---|", flush=True)
     for cells in [arguments.cells] if arguments.cells else sorted(CASES):
         for ranks in arguments.ranks:
             mpirun = str(Path(sys.executable).parent / "mpirun")

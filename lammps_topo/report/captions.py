@@ -6,7 +6,16 @@ from collections.abc import Callable
 
 from ..estimate.result import Result
 from ..store import Results
-from .wording import cutoff_text, essentials, one_line, origin_text, quantity_with_unit, value_text
+from .wording import (
+    cutoff_text,
+    essentials,
+    method_text,
+    number,
+    one_line,
+    origin_text,
+    quantity_with_unit,
+    value_text,
+)
 
 
 def caption(figure: str) -> str:
@@ -22,7 +31,7 @@ def details(figure: str, results: Results) -> list[str]:
 
 def unbroken(text: str) -> str:
     """No line ends within a number and its error."""
-    return text.replace(" ± ", "\u00a0±\u00a0").replace(" × 10", "\u00a0×\u00a010")
+    return text.replace(" ± ", "\u00a0±\u00a0").replace(" × 10", "\u00a0×\u00a010").replace("kB T", "kB\u00a0T")
 
 
 _CAPTIONS = {
@@ -58,6 +67,31 @@ _CAPTIONS = {
     "msd": (
         "Mean square displacement, mean over the atoms of a species and over time origins, with one-sigma bands: left "
         "on logarithmic axes, right the range of the fits. The slope is 6 D."
+    ),
+    "velocity": (
+        "Velocity autocorrelation C_v(t) = ⟨v(t)·v(0)⟩/⟨v²⟩, mean over the atoms of a species and over time origins, "
+        "and its cosine transform 2 ∫ C_v(t) cos(2π f t) dt, the vibrational density of states, with one-sigma bands. "
+        "Before the transform C_v is tapered to zero towards the end of its window (cos²). At zero frequency the "
+        "transform is 2 m D/(kB T): an ion that stays on its site has none."
+    ),
+    "force": (
+        "Autocorrelation C_F(t) = ⟨F(t)·F(0)⟩/⟨F²⟩ of the force on an ion, with its one-sigma band, and its spectrum. "
+        "The integral of C_F vanishes for an ion that nothing restrains, and so does the spectrum at zero frequency. "
+        "Dashed: the spectrum that follows from the memory kernel, which is made of velocities only; where it lies on "
+        "the measured one, the generalised Langevin equation describes the motion. Thin: the vibrational density of "
+        "states, scaled to the same height."
+    ),
+    "memory": (
+        "Memory kernel Γ(t) of the generalised Langevin equation m dv/dt = −∫ Γ(τ) v(t−τ) dτ + random force, inverted "
+        "from the velocity autocorrelation, with its one-sigma band: left its decay, right |Γ| on logarithmic axes "
+        "with its tail (thin where it is less than two errors). Dashed: the Prony series fitted to it, for "
+        "simulations of the equation. Γ(0) is the stiffness of the cage at short times; a kernel that does not decay "
+        "belongs to an ion that is bound to its site."
+    ),
+    "friction": (
+        "Integral of the memory kernel from 0 to t, with its one-sigma band. It leads to the friction γ; the point is "
+        "γ with its error, the tail of the kernel beyond the window included. Dashed, band: kB T/D, "
+        "D from the mean square displacement; that is left out where D is not known better than to a factor of two."
     ),
 }
 
@@ -112,6 +146,88 @@ def _msd(results: Results) -> list[str]:
     ]
 
 
+def _velocity(results: Results) -> list[str]:
+    lines = []
+    for species, found in _by_species(results, "vacf").items():
+        parts = _shape(found)
+        if "diffusion" in found:
+            parts.append(f"D = {quantity_with_unit(found['diffusion'])}")
+        if "equipartition" in found:
+            parts.append(f"m⟨v²⟩/(kB T) = {quantity_with_unit(found['equipartition'])}")
+        lines += _line(species, parts)
+    return lines
+
+
+def _force(results: Results) -> list[str]:
+    lines = []
+    for species, found in _by_species(results, "facf").items():
+        parts = _shape(found)
+        if "force_integral" in found:
+            parts.append(f"∫C_F dt/∫|C_F| dt = {quantity_with_unit(found['force_integral'])}")
+        if "kernel_consistency" in found:
+            parts.append(f"predicted over measured spectrum: {quantity_with_unit(found['kernel_consistency'])}")
+        lines += _line(species, parts)
+    return lines
+
+
+def _shape(found: dict[str, Result]) -> list[str]:
+    """Where a correlation function crosses zero, and its minimum."""
+    parts = []
+    if "zero_crossing" in found:
+        parts.append(f"zero at {quantity_with_unit(found['zero_crossing'])}")
+    if "minimum" in found:
+        at = f" at {quantity_with_unit(found['minimum_time'])}" if "minimum_time" in found else ""
+        parts.append(f"minimum {quantity_with_unit(found['minimum'])}{at}")
+    return parts
+
+
+def _memory(results: Results) -> list[str]:
+    lines = []
+    series, forces = _by_species(results, "prony"), _by_species(results, "force")
+    for species, found in _by_species(results, "kernel").items():
+        parts = []
+        if "initial_kernel" in found:
+            parts.append(f"Γ(0) = {quantity_with_unit(found['initial_kernel'])}")
+        if "initial_kernel" in forces.get(species, {}):
+            parts.append(f"⟨F²⟩/(kB T) = {quantity_with_unit(forces[species]['initial_kernel'])}")
+        if "memory_time" in found:
+            parts.append(f"memory time {quantity_with_unit(found['memory_time'])}")
+        if "gle_deviation" in series.get(species, {}):
+            deviation = series[species]["gle_deviation"]
+            terms = f" of {value_text(deviation.details['terms'])} terms" if "terms" in deviation.details else ""
+            parts.append(f"with the Prony series{terms}, C_v deviates by {number(deviation.value, 2)} at most")
+        lines += _line(species, parts)
+    return lines
+
+
+def _friction(results: Results) -> list[str]:
+    lines = []
+    other = {method: _by_species(results, method) for method in ("msd", "vacf")}
+    for species, found in _by_species(results, "kernel").items():
+        if "friction" not in found:
+            continue
+        parts = [f"γ = {quantity_with_unit(found['friction'])} ({_without_frame(found['friction'])})"]
+        for method, of_species in other.items():
+            if "friction" in of_species.get(species, {}):
+                friction = of_species[species]["friction"]
+                parts.append(f"kB T/D = {quantity_with_unit(friction)} ({method_text(method)})")
+        lines += _line(species, parts)
+    return lines
+
+
+def _line(species: str, parts: list[str]) -> list[str]:
+    return [f"{species}: {', '.join(parts)}"] if parts else []
+
+
+def _by_species(results: Results, method: str) -> dict[str, dict[str, Result]]:
+    """What was obtained by ``method``, by species and quantity; the first where frames differ."""
+    found: dict[str, dict[str, Result]] = {}
+    for result in results.outcome.results:
+        if result.method == method:
+            found.setdefault(result.of, {}).setdefault(result.quantity, result)
+    return found
+
+
 def _conductivities(results: Results, method: str, how: Callable[[Result], str]) -> list[str]:
     """A line for each representation; one line for those that say the same."""
     lines: dict[str, list[str]] = {}
@@ -128,4 +244,8 @@ _DETAILS: dict[str, Callable[[Results], list[str]]] = {
     "dipole": _dipole,
     "green-kubo": _green_kubo,
     "msd": _msd,
+    "velocity": _velocity,
+    "force": _force,
+    "memory": _memory,
+    "friction": _friction,
 }

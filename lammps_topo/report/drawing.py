@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import math
 import xml.etree.ElementTree as ElementTree
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -77,6 +77,30 @@ def panels(rows: int = 1, columns: int = 1, *, height: float) -> tuple[Figure, l
 def name_axes(axes: Axes, x_label: str, y_label: str) -> None:
     axes.set_xlabel(clean(x_label), parse_math=False)
     axes.set_ylabel(clean(y_label), parse_math=False)
+
+
+def short_text(axes: Axes, text: str) -> None:
+    """A name above a panel, taken literally."""
+    axes.set_title(shortened(text), loc="left", fontsize=9.5, pad=4.0, parse_math=False)
+
+
+def relabelled(label: str, change: Callable[[str], str], unit: Callable[[str], str] = str) -> str:
+    """``Γ (N/m)`` with another name or unit; a label without a unit has its name changed."""
+    name, separator, rest = label.rpartition(" (")
+    if not separator or not rest.endswith(")"):
+        return change(label)
+    return f"{change(name)} ({unit(rest[:-1])})"
+
+
+def powers_in_label(axes: Axes, label: str) -> str:
+    """``label`` for the y axis with the power of ten that is taken out of its ticks: ``γ (10⁻¹² kg/s)``."""
+    largest = max(abs(limit) for limit in axes.get_ylim())
+    power = math.floor(math.log10(largest)) if 0 < largest < math.inf else 0
+    scaled = relabelled(label, str, lambda unit: f"{power_of_ten(power)} {unit}")
+    if -3 <= power < 4 or scaled == label:
+        return label
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value / 10.0**power:g}".replace("-", "−")))
+    return scaled
 
 
 def legend(figure: Figure, entries: Sequence[tuple[Any, str]], *, columns: int = 4) -> None:

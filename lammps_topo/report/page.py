@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
-from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,17 +15,14 @@ from ..estimate.result import Result
 from ..store import Results, read_results, replace_file
 from ..units import unit_style
 from .figures import draw_figures
+from .page_tables import tables
 from .wording import (
-    DOUBT,
     STATE,
     Fact,
     all_details,
-    by_quantity,
     clean,
     composition,
-    essentials,
     find,
-    method_text,
     number,
     oxidation_text,
     parameters,
@@ -41,24 +36,6 @@ from .wording import (
 
 _SUFFIX = ".topo.h5"
 _TEMPLATE = Path(__file__).with_name("page.html.jinja")
-_LEADS = {
-    "conductivity": "Cepstral analysis, Einstein-Helfand and Green-Kubo estimate one and the same number from the same "
-    "current, and should agree within their errors; Nernst-Einstein is what the ions would conduct if they moved "
-    "independently of one another.",
-    "haven_ratio": "Conductivity of independent ions (Nernst-Einstein) over the conductivity by cepstral analysis.",
-    "mobility": "Of independent ions, from the diffusion coefficient: q D/(kB T).",
-}
-_METHOD_ORDER = ("cepstral", "einstein", "green-kubo", "nernst-einstein")
-
-
-@dataclasses.dataclass(frozen=True)
-class Table:
-    """Results of one quantity side by side; a cell is a list of (number with error, details, whether to doubt it)."""
-
-    title: str
-    lead: str
-    columns: list[str]
-    rows: list[tuple[str, list[list[tuple[str, str, bool]]]]]
 
 
 def write_report(file: Path, output: Path | None) -> list[Path]:
@@ -105,7 +82,7 @@ def render(results: Results, numbers_file: str) -> str:
         name=_stem(results.path),
         composition=composition(results.record),
         summary=_summary(results),
-        tables=_tables(outcome.results, results.record.frame),
+        tables=tables(outcome.results, results.record.frame),
         notes=outcome.notes,
         figures=[(drawing, Markup(drawing.svg)) for drawing in draw_figures(results)],
         numbers=[_number_row(result) for result in outcome.results],
@@ -135,40 +112,6 @@ def _summary(results: Results) -> list[Fact]:
     facts.append(Fact("Frame of the currents", f"{record.frame}{host}"))
     facts.append(Fact("LAMMPS units", record.units + (" (all numbers are reduced)" if units.reduced else "")))
     return facts
-
-
-def _tables(results: Sequence[Result], frame: str) -> list[Table]:
-    tables = []
-    for quantity, found in by_quantity(results).items():
-        if quantity == "conductivity":
-            order = {method: index for index, method in enumerate(_METHOD_ORDER)}
-            found = sorted(found, key=lambda result: order.get(result.method, len(order)))
-            rows, columns = (lambda result: method_text(result.method)), (lambda result: result.of)
-        elif quantity == "diffusion":
-            rows, columns = (lambda result: result.of), (lambda result: f"{result.details.get('frame', 'any')} frame")
-        else:
-            rows, columns = (lambda result: result.of), (lambda result: method_text(result.method))
-        if quantity not in STATE:
-            tables.append(_pivot(quantity, found, rows, columns, f"{frame} frame"))
-    return tables
-
-
-def _pivot(
-    quantity: str,
-    results: Sequence[Result],
-    row_of: Callable[[Result], str],
-    column_of: Callable[[Result], str],
-    told: str,
-) -> Table:
-    """``told`` is a detail that the head of the page says already."""
-    columns = list(dict.fromkeys(column_of(result) for result in results))
-    rows: dict[str, list[list[tuple[str, str, bool]]]] = {}
-    for result in results:
-        cells = rows.setdefault(row_of(result), [[] for _ in columns])
-        shown = ", ".join(part for part in essentials(result) if part not in (column_of(result), told))
-        cells[columns.index(column_of(result))].append((quantity_with_unit(result), shown, DOUBT in shown))
-    title = quantity_text(quantity)
-    return Table(title[:1].upper() + title[1:], _LEADS.get(quantity, ""), columns, list(rows.items()))
 
 
 def _number_row(result: Result) -> tuple[str, ...]:

@@ -8,7 +8,7 @@ from decimal import Decimal
 from typing import Any, NamedTuple
 
 from ..estimate.result import Result
-from ..record import Record
+from ..record import CorrelationRecord, Record
 from ..store import Results
 from ..units import unit_style
 
@@ -17,7 +17,16 @@ _SPACES = " \n\t\u00a0\u2009"
 #: Digits beyond which an error is not worth aligning a value with.
 _ALIGNED_DIGITS = 12
 
-_QUANTITIES = {"haven_ratio": "Haven ratio"}
+_QUANTITIES = {
+    "haven_ratio": "Haven ratio",
+    "initial_kernel": "memory kernel at t = 0",
+    "zero_crossing": "first zero",
+    "minimum_time": "time of the minimum",
+    "equipartition": "equipartition, m⟨v²⟩/(kB T)",
+    "force_integral": "∫C_F dt/∫|C_F| dt",
+    "kernel_consistency": "force spectrum, predicted over measured",
+    "gle_deviation": "largest deviation of the GLE",
+}
 _METHODS = {
     "cepstral": "cepstral analysis",
     "einstein": "Einstein-Helfand",
@@ -25,13 +34,23 @@ _METHODS = {
     "nernst-einstein": "Nernst-Einstein",
     "nernst-einstein/cepstral": "Nernst-Einstein / cepstral",
     "msd": "mean square displacement",
+    "vacf": "velocity autocorrelation",
+    "facf": "force autocorrelation",
+    "kernel": "memory kernel",
+    "force": "mean square force",
+    "prony": "Prony series",
 }
 _ORIGINS = {"aic": "Akaike's criterion", "nyquist": "the whole band", "automatic": "chosen from the data"}
 #: What is said of a window that was not found by the rule, but had to be taken.
 DOUBT = "no plateau found"
 _RULES = {"longest": DOUBT}
-_ORDER = ("temperature", "volume", "duration", "conductivity", "diffusion", "mobility", "haven_ratio")
 STATE = ("temperature", "volume", "duration")
+_ORDER = (
+    *STATE,
+    *("conductivity", "diffusion", "mobility", "haven_ratio"),
+    *("friction", "initial_kernel", "memory_time", "zero_crossing", "minimum", "minimum_time"),
+    *("equipartition", "force_integral", "kernel_consistency", "gle_deviation"),
+)
 
 
 # ---- numbers --------------------------------------------------------------------------------------------------------
@@ -172,6 +191,17 @@ def essentials(result: Result) -> list[str]:
         parts.append(f"{verb} {window_text(details)} ({rule_text(details.get('window_rule', 'unknown'))})")
     elif "cut" in details:
         parts.append(f"cut at {_with_unit(details, 'cut')}")
+    elif "window" in details:
+        parts.append(f"window {_with_unit(details, 'window')}")
+    if "tail_share" in details:
+        time = details.get("tail_time", 0.0)
+        found = isinstance(time, (int, float)) and math.isfinite(time)
+        parts.append(f"{share_text(details['tail_share'])} from the tail beyond" if found else "no tail beyond found")
+    if "terms" in details:
+        parts.append(f"{value_text(details['terms'])} terms")
+    if "residual" in details:
+        residual = details["residual"]
+        parts.append(f"residual {number(residual, 2) if isinstance(residual, float) else value_text(residual)}")
     if "batches" in details:
         parts.append(f"{value_text(details['batches'])} batches")
     if "groups" in details:
@@ -208,6 +238,11 @@ def window_text(details: Mapping[str, Any]) -> str:
 
 def cutoff_text(details: Mapping[str, Any]) -> str:
     return _with_unit(details, "cutoff")
+
+
+def share_text(share: Any) -> str:
+    """``12 %``"""
+    return f"{number(100 * share, 2)} %" if isinstance(share, (int, float)) else value_text(share)
 
 
 def _with_unit(details: Mapping[str, Any], key: str) -> str:
@@ -260,10 +295,22 @@ def run_facts(record: Record) -> list[Fact]:
         Fact("samples", f"{record.samples}, steps {record.first_step} to {record.last_step}"),
         Fact("flux series", "not kept" if record.series is None else f"kept, {_stretches(record)}"),
         Fact("segments × samples of the spectra", spectra or "none"),
+        Fact("correlations of single atoms", _correlations(record)),
         Fact("temperature", f"{temperature} {units.label('K')}"),
         Fact("degrees of freedom", number(record.degrees_of_freedom)),
         Fact("volume", f"{number(volume)} {unit_text(units.label('Å^3'))}"),
     ]
+
+
+def _correlations(record: Record) -> str:
+    """``vv, ff (force: total) of 54 Ag, 54 I, 1000 lags, host frame``"""
+    kept = record.correlations
+    if kept is None:
+        return "none"
+    followed = ", ".join(f"{count} {name}" for count, name in zip(kept.followed.tolist(), kept.groups, strict=True))
+    force = f" (force: {kept.force})" if any("f" in pair for pair in kept.pairs) else ""
+    sampling = f"{kept.counts.shape[1]} lags, origins every {kept.every} samples"
+    return f"{', '.join(kept.pairs)}{force} of {followed}, {sampling}, {kept.frame} frame"
 
 
 def _stretches(record: Record) -> str:
@@ -318,11 +365,31 @@ def _chosen(key: str, results: Results) -> tuple[str, str]:
     if key in ("einstein.window", "msd.window"):
         method = key.partition(".")[0]
         return _each(found, method, window_text), _origins(found, method, "window_rule", rule_text)
+    if key.startswith("correlations.") and record.correlations is not None:
+        return _chosen_for_correlations(key.partition(".")[2], record.correlations, found)
     if key in ("temperature", "volume"):
         state = find(found, key, "system")
         return ("unknown" if state is None else quantity_with_unit(state)), "measured"
     if key == "thermo":
         return "conductivities and diffusion coefficients", "default"
+    return "none", "default"
+
+
+def _chosen_for_correlations(key: str, kept: CorrelationRecord, found: Sequence[Result]) -> tuple[str, str]:
+    if key == "window":
+        return f"{kept.counts.shape[1]} lags", "default: by the key 'lags'"
+    if key == "pairs":
+        return ", ".join(kept.pairs), "default: by what the run knows"
+    if key == "frame":
+        return kept.frame, "default: that of the fluxes"
+    if key == "species":
+        return ", ".join(kept.groups), "default: all"
+    if key == "atoms":
+        followed = zip(kept.groups, kept.followed.tolist(), strict=True)
+        return ", ".join(f"{name}: {count}" for name, count in followed), "default: within 'memory' and 'work'"
+    if key == "prony":
+        terms = [f"{one.of}: {value_text(one.details['terms'])}" for one in found if "terms" in one.details]
+        return "; ".join(terms) or "not used", "default: from the data"
     return "none", "default"
 
 

@@ -40,7 +40,7 @@ AXES = {
     "green-kubo": ("time (ps)", "running conductivity (S/m)"),
     "correlation": ("time (ps)", "⟨J(t)·J(0)⟩/⟨J²⟩"),
     "msd": ("time (ps)", "MSD (Å²)"),
-    "memory": ("time (ps)", "kernel (N/m)"),
+    "cage": ("time (ps)", "cage correlation"),
 }
 PANELS = {"spectrum": 2, "dipole": 2, "msd": 2}
 
@@ -55,15 +55,17 @@ def _record(species: tuple[str, ...] = ("Ag", "I"), **changes: Any) -> Record:
         stride=16,
         batch=256,
     )
+    fluxes = tuple(f"{kind}/{name}" for kind in ("number", "charge") for name in species)
     values: dict[str, Any] = {
         "units": "metal", "interval": 0.002, "every": 4, "timestep": 0.0005, "species": species,
         "population": np.full(len(species), 54), "mean_charge": np.linspace(0.6, -0.6, len(species)),
         "oxidation": dict(zip(species, (1.0, -1.0), strict=False)), "representations": ("oxidation", "atomic"),
-        "frame": "barycentric", "host": (), "flux_names": tuple(f"number/{name}" for name in species),
+        "frame": "barycentric", "host": (), "flux_names": fluxes,
         "samples": 40001, "duration": 80.0, "first_step": 0, "last_step": 160000,
         "temperature": 742.0, "temperature_error": 1.3,
         "degrees_of_freedom": 321.0, "volume": 3551.12, "msd": displacements, "dipole": None,
-        "periodograms": (PeriodogramRecord(64, 39, np.ones((33, 1, 1), dtype=np.complex128)),), "series": None,
+        "periodograms": (PeriodogramRecord(64, 39, np.ones((33, len(fluxes), len(fluxes)), dtype=np.complex128)),),
+        "series": None,
     }  # fmt: skip
     return Record(**{**values, **changes})
 
@@ -88,7 +90,7 @@ def _results() -> list[Result]:
         results.append(Result("diffusion", "Ag", "msd", 2.66e-9, 2e-10, "m^2/s", {**window, "frame": frame}))
     results += [
         Result("haven_ratio", "oxidation", "nernst-einstein/cepstral", 0.467, 0.062, "1"),
-        Result("memory_time", "Ag", "kernel", 127.0, 3.0, "fs", {"levels": [1, 2], "rule": "given"}),
+        Result("cage_time", "Ag", "neighbours", 127.0, 3.0, "fs", {"levels": [1, 2], "rule": "given"}),
     ]
     return results
 
@@ -114,7 +116,7 @@ def _curves() -> list[Curve]:
     for frame in ("barycentric", "host"):
         add(f"msd/{frame}/Ag", "msd", f"Ag, {frame}", error=True)
         add(f"msd/{frame}/Ag/fit", "msd", f"Ag, {frame}, fit", "fit")
-    add("memory/Ag", "memory", "Ag")
+    add("cage/Ag", "cage", "Ag")
     return curves
 
 
@@ -259,7 +261,7 @@ def test_the_table_has_every_number_in_its_group(results: Results) -> None:
     lines = results_table(results).splitlines()
     assert lines[0] == "agi.topo.h5: 54 Ag, 54 I"
     titles = [line for line in lines[1:] if line and not line.startswith((" ", "note:"))]
-    assert titles == ["state", "conductivity", "diffusion", "Haven ratio", "memory time"]
+    assert titles == ["state", "conductivity", "diffusion", "Haven ratio", "cage time"]
     for result in results.outcome.results:
         assert any(quantity_with_unit(result) in line and result.method in line for line in lines)
     assert "  oxidation    222 ± 25 S/m" in "\n".join(lines)
@@ -354,7 +356,7 @@ def test_the_page_is_well_formed_and_needs_nothing_else(results: Results, html: 
 
 def test_what_comes_from_a_file_is_never_markup(tmp_path: Path) -> None:
     species = (HOSTILE, "_$I^")
-    record = _record(species, oxidation={HOSTILE: 1.0}, frame=HOSTILE, flux_names=(HOSTILE,))
+    record = _record(species, oxidation={HOSTILE: 1.0, "_$I^": -1.0})
     x = np.arange(1.0, 9.0)
     results = [Result(HOSTILE, HOSTILE, HOSTILE, 1.0, 0.1, HOSTILE, {HOSTILE: HOSTILE, "cutoff": HOSTILE})]
     results.append(Result("diffusion", HOSTILE, "msd", 1.0, 0.1, HOSTILE, {"frame": HOSTILE, "window_begin": HOSTILE}))
@@ -433,7 +435,7 @@ def test_legends_captions_and_titles_of_figures(drawings: dict[str, Drawing]) ->
     assert {"oxidation", "cepstral, ± its error"} <= set(_texts(drawings["green-kubo"].svg))
     assert "σ = 222\u00a0±\u00a025 S/m (P* = 5 (Akaike's criterion), f* = 3.6 THz" in drawings["spectrum"].details[0]
     assert drawings["segments"].details == ["segments × samples: 39 × 64"]
-    assert all(drawing.title and (drawing.caption or drawing.name == "memory") for drawing in drawings.values())
+    assert all(drawing.title and (drawing.caption or drawing.name == "cage") for drawing in drawings.values())
 
 
 def test_the_page_is_the_same_every_time_whatever_the_users_style(results: Results, html: str) -> None:
