@@ -111,11 +111,25 @@ def kernel_of_record(record: Record, species: str, units: Units, *, temperature:
         raise EstimateError("the temperature is not known: give --temperature")
     number = correlations.groups.index(species)
     kernel = memory_kernel(
-        record.interval, pair_sums(correlations, "vv", number), correlations.counts,
+        record.interval, velocity_sums(correlations, number), correlations.counts,
         batch_duration=correlations.batch * record.interval,
         acceleration_sums=acceleration_sums(correlations, number, units),
     )  # fmt: skip
     return KernelTable(kernel, thermal / kernel.velocity_variance, thermal, units)
+
+
+def velocity_sums(correlations: CorrelationRecord, number: int) -> Array:
+    """Sums of v(t)·v(t + lag) of a species (NB, L), as ⟨v²⟩ of the batch less ½|v(t + lag) − v(t)|².
+
+    The same in the mean, but at short lags the scatter of |v|² over origins cancels, which a memory kernel, a second
+    derivative, would blow up. ⟨v²⟩ is that of all origins of the batch.
+    """
+    products = pair_sums(correlations, "vv", number)
+    if "norm" not in correlations.pairs:
+        return products
+    counts = correlations.counts
+    variance = products[:, :1] / np.maximum(counts[:, :1], 1)
+    return products - pair_sums(correlations, "norm", number) + counts * variance
 
 
 def acceleration_sums(correlations: CorrelationRecord, number: int, units: Units) -> Array | None:

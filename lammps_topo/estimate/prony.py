@@ -32,6 +32,8 @@ GOOD = 1e-3
 """A misfit that is not worth lowering."""
 NOISE = 0.5
 """The same in units of the misfit that the errors of the kernel would give."""
+DEFECTIVE = 1e8
+"""Condition of the eigenvectors of a drift matrix from which the exponential is taken without them."""
 POINTS = 240
 """Lags that are fitted: the first quarter of them one by one, the rest in a geometric series."""
 GRID = 40
@@ -100,8 +102,12 @@ class PronySeries:
 
     def velocity_correlation(self, time: ArrayLike) -> Array:
         """<v(t) v(0)>/<v²> of a free particle with this kernel at ``time`` [...]: first entry of exp(-A t)."""
-        times = np.asarray(time, dtype=np.float64)
-        powers = expm(-self.drift_matrix() * times.reshape(-1, 1, 1))
+        times, drift = np.asarray(time, dtype=np.float64), self.drift_matrix()
+        rates, vectors = np.linalg.eig(drift)
+        if np.linalg.cond(vectors) < DEFECTIVE:
+            weights = vectors[0] * np.linalg.inv(vectors)[:, 0]
+            return np.asarray((np.exp(-np.multiply.outer(times, rates)) @ weights).real, dtype=np.float64)
+        powers = expm(-drift * times.reshape(-1, 1, 1))
         return np.asarray(powers[:, 0, 0].reshape(times.shape), dtype=np.float64)
 
 

@@ -64,7 +64,30 @@ def sampled(sums: ArrayLike, counts: ArrayLike | None, *others: ArrayLike) -> tu
         raise EstimateError(f"a correlation function needs {FEWEST_LAGS} lags or more; {reach} were sampled")
     if not (series[:, 0, 0].sum() > 0):
         raise EstimateError("the correlation at lag 0 is not positive")
-    return series[..., :reach], None if pairs is None else pairs[:, :reach]
+    if pairs is None:
+        return series[..., :reach], None
+    return _complete(series[..., :reach], pairs[:, :reach])
+
+
+def _complete(series: Array, counts: Array) -> tuple[Array, Array]:
+    """Only batches of origins that have all lags, and as many lags as most origins have.
+
+    Origins near the end of a stretch lack the longer lags. Where the set of origins changes from one lag to the
+    next, correlations make a small step, which a memory kernel, their second derivative, shows as a spike. What
+    is left out lasts as long as the window; in a run shorter than two windows the lags are cut, too. Where most
+    batches have gaps, nothing is left out.
+    """
+    whole = counts[:, 0]
+    full = np.where(
+        (counts == whole[:, None]).all(axis=1), counts.shape[1], np.argmax(counts != whole[:, None], axis=1)
+    )
+    lags = np.unique(full)[::-1]
+    enough = [int(lag) for lag in lags if whole[full >= lag].sum() >= 0.5 * whole.sum()]
+    reach = enough[0] if enough else 0
+    if reach < max(FEWEST_LAGS, counts.shape[1] // 8):
+        return series, counts
+    kept = (full >= reach) & (whole > 0)
+    return series[kept][..., :reach], counts[kept, :reach]
 
 
 @dataclass(frozen=True)

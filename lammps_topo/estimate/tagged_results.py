@@ -17,7 +17,7 @@ from ..errors import EstimateError
 from ..record import CorrelationRecord, Record
 from ..units import Units
 from .force_part import force_spectrum_from_kernel, kernel_part
-from .kernel_table import acceleration_sums
+from .kernel_table import acceleration_sums, velocity_sums
 from .memory_kernel import MemoryKernel, memory_kernel
 from .prony import fit_prony
 from .result import Curve, Result, thinned
@@ -104,6 +104,8 @@ class _Species:
         self._counts = correlations.counts
         self._accelerations = acceleration_sums(correlations, number, units)
         self._sums = {pair: correlations.sums[:, p, number] for p, pair in enumerate(correlations.pairs)}
+        if "vv" in self._sums:
+            self._sums["vv"] = velocity_sums(correlations, number)
         self._mass = float(correlations.mass[number])
         self._alike = float(correlations.mass_spread[number]) <= _ONE_MASS and self._mass > 0
         self._bound = False
@@ -120,8 +122,6 @@ class _Species:
             raise EstimateError("the atoms do not move")
         self._shape("velocity", "vacf", "vv")
         diffusion = diffusion_from_velocity(self._interval, velocities, self._counts, batch_duration=self._duration)
-        # within the window the integral of a bound particle's correlation has not come to an end
-        self._bound = diffusion.value <= max(_DOUBTFUL * diffusion.error, abs(diffusion.late))
         self._add("diffusion", "vacf", diffusion.value * units.diffusion, diffusion.error * units.diffusion,
                   units.label("m^2/s"), groups=diffusion.groups)  # fmt: skip
         thermal = self._state.thermal
@@ -150,10 +150,6 @@ class _Species:
         shape = self._shape("force", "facf", "ff")
         ratio, error = shape.zero_ratio, shape.zero_ratio_error
         self._add("force_integral", "facf", ratio, error, "1", force=self._force)
-        if self._force != "total":
-            return
-        if abs(ratio) > max(_DOUBTFUL * error, _NEGLIGIBLE):
-            self._note("the integral of its force correlation is not zero: these are not all the forces that move it")
         if self.kernel is None or self._accelerations is None:
             return
         spectrum = force_spectrum_from_kernel(
@@ -161,7 +157,11 @@ class _Species:
         )
         self._add("kernel_consistency", "facf", spectrum.agreement, spectrum.agreement_error, "1",
                   mismatch=spectrum.mismatch)  # fmt: skip
-        if abs(spectrum.agreement - 1) > max(_DOUBTFUL * spectrum.agreement_error, 5 * _NEGLIGIBLE):
+        if self._coarse(self.kernel):
+            pass  # said with the kernel
+        elif abs(ratio) > max(_DOUBTFUL * error, _NEGLIGIBLE):
+            self._note("the integral of its force correlation is not zero: these are not all the forces that move it")
+        elif abs(spectrum.agreement - 1) > max(_DOUBTFUL * spectrum.agreement_error, 5 * _NEGLIGIBLE):
             self._note("the spectrum of its force is not the one that its memory kernel implies: sample more often")
         units, variance = self._units, self.kernel.initial * self.kernel.velocity_variance
         scale = units.picosecond / variance
@@ -193,8 +193,9 @@ class _Species:
     def friction(self, kernel: MemoryKernel, diffusion: Result | None) -> None:
         """The integral of the kernel, also as k_B T/D, and the memory time; ``diffusion`` is that of the MSD."""
         units, thermal = self._units, self._state.thermal
-        if self._bound or (diffusion is not None and diffusion.value <= _DOUBTFUL * diffusion.error):
-            self._bound = True
+        other = diffusion or self._result("diffusion", "vacf")
+        if other is not None and other.value + 5 * other.error < 0.5 * kernel.diffusion * units.diffusion:
+            self._bound = True  # within the window the memory of a bound particle does not come to an end
             self._note("it does not diffuse: its memory does not decay, and there is no friction")
             return
         self._add(
@@ -244,14 +245,20 @@ class _Species:
             self._note(
                 f"error bars come from stretches of only {kernel.group_windows:.1f} windows: a longer run is needed"
             )
-        if kernel.coarse:
+        if self._coarse(kernel):
             shift = max(
-                kernel.plateau_discretisation / abs(kernel.plateau), kernel.initial_discretisation / kernel.initial
+                kernel.plateau_discretisation / abs(kernel.plateau),
+                abs(kernel.extrapolated_change) / (3 * kernel.initial),
             )
             self._note(
                 f"{self._interval * units.picosecond:g} {units.time_label} between samples are too coarse for its "
                 f"memory kernel, which they change by {shift:.1%}, more than its error: sample more often"
             )
+
+    def _coarse(self, kernel: MemoryKernel) -> bool:
+        """Whether the interval changes the kernel by more than its error: as every second lag tells."""
+        shift = abs(kernel.extrapolated_change) / 3
+        return kernel.coarse or shift > max(_DOUBTFUL * kernel.extrapolated_error, 3 * _NEGLIGIBLE * kernel.initial)
 
     def _window(self, kernel: MemoryKernel) -> None:
         if kernel.decayed:
@@ -295,7 +302,7 @@ class _Species:
         self._time_curve("memory/prony", "memory", lag, scale * fitted.kernel(lag), None,
                          f"Γ(t) ({units.label('N/m')})", style="fit")  # fmt: skip
         deviation = np.abs(fitted.velocity_correlation(kernel.lag[shown]) - kernel.correlation[shown]).max()
-        self._add("gle_deviation", "prony", deviation, math.nan, "1", terms=fitted.terms, residual=fitted.residual)
+        self._add("gle_deviation", "prony", deviation, 0.0, "1", terms=fitted.terms, residual=fitted.residual)
 
     # ---- what several of them do ------------------------------------------------------------------------------------
 

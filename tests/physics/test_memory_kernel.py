@@ -252,7 +252,7 @@ def test_kernel_and_its_integral_lie_within_their_bands(runs):
 
 
 def test_runs_are_long_enough_for_groups_of_three_windows(runs):
-    assert runs[0].groups == 12 or runs[0].groups == 16
+    assert runs[0].groups in (11, 15)  # 12 and 16 but for the last window, whose origins lack lags
     assert runs[0].group_windows >= 3
     assert np.mean([one.decayed for one in runs]) > 0.7
     assert runs[0].plateau_discretisation < 0.5 * runs[0].plateau_error
