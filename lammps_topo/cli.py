@@ -40,6 +40,7 @@ def main() -> None:
 
 #: Keys of the configuration that act on what has been measured.
 _ESTIMATES = ("temperature", "volume", "cepstral", "einstein")
+_INNER_ESTIMATES = ("msd.window", "correlations.prony")
 _results_file = click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
 _set = click.option(
     "--set", "settings", nargs=2, multiple=True, metavar="KEY VALUE",
@@ -136,20 +137,131 @@ def estimate(file: Path, settings: Sequence[tuple[str, str]]) -> None:
     Example:
       lammps-topo estimate agi.topo.h5 --set cepstral.cutoff 8 --set temperature 750
     """
-    from .config import parse_config, words_to_overrides
+    from .config import parse_config
     from .estimate.summary import estimate as estimate_all
     from .report.table import results_table
     from .store import read_results, write_results
 
     results = read_results(file)
-    overrides = words_to_overrides([word for pair in settings for word in pair])
-    for key in overrides:
-        if key.split(".")[0] not in _ESTIMATES and key != "msd.window":
-            allowed = ", ".join((*_ESTIMATES, "msd.window"))
-            raise ConfigError(f"key '{key}' acts while a run is measured and cannot change now (allowed: {allowed})")
+    overrides = _estimate_settings(settings)
     config = parse_config(json.dumps(results.given), overrides, source=f"the configuration in {file}")
     write_results(file, results.record, estimate_all(results.record, config), config, results.provenance)
     click.echo(results_table(read_results(file)))
+
+
+def _estimate_settings(settings: Sequence[tuple[str, str]]) -> dict[str, Any]:
+    """What ``--set`` gives, where it acts on what has been measured."""
+    from .config import words_to_overrides
+
+    overrides = words_to_overrides([word for pair in settings for word in pair])
+    for key in overrides:
+        if key.split(".")[0] not in _ESTIMATES and key not in _INNER_ESTIMATES:
+            allowed = ", ".join((*_ESTIMATES, *_INNER_ESTIMATES))
+            raise ConfigError(f"key '{key}' acts while a run is measured and cannot change now (allowed: {allowed})")
+    return overrides
+
+
+@main.command()
+@click.argument("files", nargs=-1, required=True, type=click.Path(dir_okay=False, path_type=Path))
+@click.option("--output", "-o", required=True, type=click.Path(dir_okay=False, path_type=Path), help="Results file.")
+@_set
+def merge(files: Sequence[Path], output: Path, settings: Sequence[tuple[str, str]]) -> None:
+    """Add up independent runs of one system (replicas, partitions of LAMMPS): one results file, smaller error bars.
+
+    Runs that do not belong together are refused, with the key that differs; so is a run that is given twice.
+
+    \b
+    Example:
+      lammps-topo merge replica*/run.topo.h5 -o all.topo.h5
+    """
+    from .merge import merge_files
+    from .report.table import results_table
+    from .store import read_results
+
+    kept = merge_files(files, output, overrides=_estimate_settings(settings), agreeing=(*_ESTIMATES, *_INNER_ESTIMATES))
+    if kept is not None:
+        click.echo(f"an earlier {output} is kept as {kept}", err=True)
+    click.echo(results_table(read_results(output)))
+    click.echo(f"results file: {output}")
+
+
+@main.command()
+@click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path))
+def check(files: Sequence[Path]) -> None:
+    """Verify results files: checksum, format, and that the contents agree with each other; status 1 if one is bad.
+
+    \b
+    Example:
+      lammps-topo check *.topo.h5
+    """
+    from .report.wording import composition, one_line
+    from .store import read_results
+
+    bad = False
+    for file in files:
+        try:
+            results = read_results(file)
+        except TopoError as error:
+            bad = True
+            click.echo(one_line(f"bad: {error}"))
+            continue
+        record = results.record
+        runs = f", {len(record.replicas)} runs" if record.replicas else ""
+        click.echo(one_line(
+            f"ok: '{file}': {composition(record)}; {record.samples} samples{runs}, steps {record.first_step} to "
+            f"{record.last_step}; format version {results.format_version}, sha256 {results.sha256[:16]}…"
+        ))  # fmt: skip
+    sys.exit(1 if bad else 0)
+
+
+@main.command()
+@click.argument("files", nargs=-1, required=True, type=click.Path(dir_okay=False, path_type=Path))
+@click.option("--species", help="Of a results file; the first one that is followed by default.")
+@click.option("--columns", default="1,2", show_default=True, help="Of a table: lag and ⟨v(t)·v(0)⟩, counted from 1.")
+@click.option("--interval", type=float, help="Time between lags, where the table has no column of lags.")
+@click.option("--timestep", type=float, help="Time of a step, where the lags are counted in steps.")
+@click.option("--units", default="metal", show_default=True, help="LAMMPS unit style of a table.")
+@click.option("--mass", type=float, help="Mass of an atom, for a table.")
+@click.option("--temperature", type=float, help="For a table; for a results file that measured in place of its own.")
+@click.option("--output", "-o", type=click.Path(dir_okay=False, path_type=Path), help="Γ(t) and its integral, as text.")
+@click.option("--prony", type=click.IntRange(1, 8), help="Terms of the series for --gle and --gld.")
+@click.option("--gle", type=click.Path(dir_okay=False, path_type=Path), help="Write a drift matrix for fix gle.")
+@click.option("--gld", is_flag=True, help="Print a line for fix gld.")
+def kernel(files: Sequence[Path], species: str | None, columns: str, interval: float | None, timestep: float | None,
+           units: str, mass: float | None, temperature: float | None, output: Path | None, prony: int | None,
+           gle: Path | None, gld: bool) -> None:  # fmt: skip
+    """Memory kernel of a results file, or of velocity correlation functions in tables (several are replicas).
+
+    \b
+    Example:
+      lammps-topo kernel agi-gle.topo.h5 --species Ag --output kernel.txt --gle ag.gle --gld
+      lammps-topo kernel vacf.*.txt --columns 1,5 --timestep 0.0005 --mass 107.87 --temperature 750
+      lammps-topo analyze dump.lammpstrj --set correlations.window 4 …      from a trajectory
+    """
+    from .kernels import kernel_of_files
+    from .report.kernel_text import describe, write_table
+
+    table, name = kernel_of_files(
+        files, species=species, columns=columns, interval=interval, timestep=timestep, units=units, mass=mass,
+        temperature=temperature,
+    )  # fmt: skip
+    click.echo(describe(table, name))
+    if output is not None:
+        write_table(output, table, name)
+        click.echo(f"written: {output}")
+    if gle is not None:
+        from .estimate.prony import gle_matrix
+        from .store import replace_file
+
+        series = table.prony(prony)
+        replace_file(gle, gle_matrix(series, units=table.units.style).encode())
+        click.echo(f"written: {gle}, {series.terms} terms, {series.residual:.2%} off the kernel")
+    if gld:
+        from .estimate.prony import gld_command
+
+        series = table.exponentials(prony)
+        click.echo(f"# {series.terms} exponentials, {series.residual:.2%} off the kernel")
+        click.echo(gld_command(series, mass=table.atom_mass, temperature=table.temperature, seed=1))
 
 
 @main.command("build-plugin")

@@ -13,7 +13,7 @@ Array = NDArray[np.float64]
 Integers = NDArray[np.int64]
 
 FRAMES = ("barycentric", "host", "laboratory")
-PAIRS = ("vv", "ff", "vf", "fv")
+PAIRS = ("vv", "ff", "vf", "fv", "norm")
 #: Samples beyond which a lag cannot be counted.
 _MOST = 1 << 62
 
@@ -47,7 +47,7 @@ class CorrelationRecord:
     Attributes
     ----------
     groups : names of the species
-    pairs : ``vv``, ``ff``, ``vf``, ``fv``; the factor at the earlier time first
+    pairs : ``vv``, ``ff``, ``vf``, ``fv``, the factor at the earlier time first; ``norm``: ½(|v(t)|² + |v(t + lag)|²)
     sums : (batches, pairs, groups, lags), mean over the atoms followed of a(t)·b(t + lag), summed over origins t
         that lie in the batch
     counts : (batches, lags): origins

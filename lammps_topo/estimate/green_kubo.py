@@ -49,8 +49,12 @@ class RunningIntegral:
     """Contiguous batches of the series that were used."""
 
 
-def running_integral(flux: ArrayLike, interval: float, *, max_lag: int, batches: int = 48) -> RunningIntegral:
+def running_integral(
+    flux: ArrayLike | list[Array], interval: float, *, max_lag: int, batches: int = 48
+) -> RunningIntegral:
     """Running Green-Kubo integral of ``flux`` [T, C], samples ``interval`` apart, to ``max_lag`` samples.
+
+    Also of a list of them: stretches of a run with gaps, or replicas.
 
     The correlation is the mean over all T - k pairs at lag k (unbiased; the mean of the flux is not
     removed), by FFT of each batch of origins. The value is the mean of the integral over an octave: octaves
@@ -59,22 +63,25 @@ def running_integral(flux: ArrayLike, interval: float, *, max_lag: int, batches:
     of ``einstein.fit_slope``; a mean, as the integral at one time rings with the flux). Equation: physics.md
     section 3. Raises EstimateError for bad shapes or a series that is too short.
     """
-    series = np.asarray(flux, dtype=np.float64)
-    if series.ndim != 2 or 0 in series.shape:
-        raise EstimateError(f"a flux must have the shape [samples, components], not {series.shape}")
+    stretches = [np.asarray(part, dtype=np.float64) for part in (flux if isinstance(flux, list) else [flux])]
+    for part in stretches:
+        if part.ndim != 2 or 0 in part.shape:
+            raise EstimateError(f"a flux must have the shape [samples, components], not {part.shape}")
+        if not np.isfinite(part).all():
+            raise EstimateError("the flux series holds a value that is not finite")
     if not interval > 0 or not np.isfinite(interval):
         raise EstimateError(f"the time between samples must be positive, not {interval}")
-    if not np.isfinite(series).all():
-        raise EstimateError("the flux series holds a value that is not finite")
-    if not 1 <= max_lag < series.shape[0]:
-        raise EstimateError(f"max_lag must lie between 1 and {series.shape[0] - 1} samples, not {max_lag}")
-    if not FEWEST_GROUPS <= batches <= series.shape[0]:
-        raise EstimateError(
-            f"batches must lie between {FEWEST_GROUPS} and the {series.shape[0]} samples, not {batches}"
-        )
-    sums, counts = _correlation_sums(series, max_lag, batches)
+    samples, longest = sum(map(len, stretches)), max(map(len, stretches), default=0)
+    if not 1 <= max_lag < longest:
+        raise EstimateError(f"max_lag must lie between 1 and {longest - 1} samples, not {max_lag}")
+    if not FEWEST_GROUPS <= batches <= samples:
+        raise EstimateError(f"batches must lie between {FEWEST_GROUPS} and the {samples} samples, not {batches}")
+    shares = [max(1, round(batches * len(part) / samples)) for part in stretches]
+    parts = [_correlation_sums(part, max_lag, share) for part, share in zip(stretches, shares, strict=True)]
+    sums, counts = (np.concatenate(arrays) for arrays in zip(*parts, strict=True))
+    batches = len(sums)
     lag = np.arange(max_lag + 1, dtype=np.float64) * float(interval)
-    duration = series.shape[0] // batches * float(interval)
+    duration = samples // batches * float(interval)
     cut, value, error, rule = _plateau(lag, sums, counts, duration)
     correlation = sums.sum(axis=0) / counts.sum(axis=0)[:, None]
     return RunningIntegral(

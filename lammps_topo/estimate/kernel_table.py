@@ -119,17 +119,20 @@ def kernel_of_record(record: Record, species: str, units: Units, *, temperature:
 
 
 def velocity_sums(correlations: CorrelationRecord, number: int) -> Array:
-    """Sums of v(t)·v(t + lag) of a species (NB, L), as ⟨v²⟩ of the batch less ½|v(t + lag) − v(t)|².
+    """Sums of v(t)·v(t + lag) of a species (NB, L), less the scatter that they share with |v|².
 
-    The same in the mean, but at short lags the scatter of |v|² over origins cancels, which a memory kernel, a second
-    derivative, would blow up. ⟨v²⟩ is that of all origins of the batch.
+    C(t) times what ``norm`` has in excess of ⟨v²⟩, that of all origins of the batch, is taken off: nothing in the mean,
+    but at short lags, where C is nearly one, what is left is ⟨v²⟩ − ½|v(t + lag) − v(t)|². Without it a memory kernel,
+    which is a second derivative, would blow up the scatter of |v|² over origins.
     """
     products = pair_sums(correlations, "vv", number)
     if "norm" not in correlations.pairs:
         return products
-    counts = correlations.counts
+    counts, norms = correlations.counts, pair_sums(correlations, "norm", number)
     variance = products[:, :1] / np.maximum(counts[:, :1], 1)
-    return products - pair_sums(correlations, "norm", number) + counts * variance
+    total = norms.sum(axis=0)
+    share = np.divide(products.sum(axis=0), total, out=np.zeros_like(total), where=total > 0)
+    return np.asarray(products - share * (norms - counts * variance), dtype=np.float64)
 
 
 def acceleration_sums(correlations: CorrelationRecord, number: int, units: Units) -> Array | None:

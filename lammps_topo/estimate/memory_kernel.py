@@ -110,13 +110,13 @@ class MemoryKernel:
 
     @property
     def decayed(self) -> bool:
-        """Whether C, K and the tail are within two errors, or one per cent, of nothing at the end of the window."""
+        """Whether C, K and the tail are next to nothing at the end of the window, or within two errors of it."""
         ends = (
-            (self.end_correlation, self.end_correlation_error),
-            (self.end_kernel, self.end_kernel_error),
-            (self.tail.missing, self.missing_error),
+            (self.end_correlation, self.end_correlation_error, 0.01),
+            (self.end_kernel, self.end_kernel_error, 0.1),  # times the window: of a tail that has decayed much less
+            (self.tail.missing, self.missing_error, 0.02),
         )
-        return all(abs(value) <= max(0.01, 2 * error if error == error else 0.0) for value, error in ends)
+        return all(abs(value) <= max(little, 2 * error if error == error else 0.0) for value, error, little in ends)
 
 
 def memory_kernel(

@@ -180,9 +180,9 @@ class _Summary:
         if record.series is None:
             raise EstimateError("the flux series is not kept (key 'series')")
         stretches = current_series(record.series, current_weights(record, name))
-        longest = max(stretches, key=len, default=np.zeros((0, 3)))
-        lags = max(16, min(int(_GREEN_KUBO_FRACTION * len(longest)), 20000))
-        found = running_integral(longest, record.interval, max_lag=lags)
+        samples, longest = sum(map(len, stretches)), max(map(len, stretches), default=0)
+        lags = max(16, min(int(_GREEN_KUBO_FRACTION * samples), longest - 1, 20000))
+        found = running_integral(stretches, record.interval, max_lag=lags)
         self._add("conductivity", name, "green-kubo", scale * found.value, scale * found.error, units.label("S/m"),
                   frame=record.frame, **self._window(f"conductivity of '{name}' by Green-Kubo", found))  # fmt: skip
         x_label = f"time ({units.time_label})"

@@ -266,7 +266,7 @@ class _Species:
         units = self._units
         self._note(
             f"its memory has not decayed within the window of {kernel.lag[-1] * units.picosecond:.3g} "
-            f"{units.time_label}: {abs(kernel.tail.missing):.0%} of the friction lies in an extrapolated tail; "
+            f"{units.time_label}: {abs(kernel.tail.missing):.1%} of the friction lies in an extrapolated tail; "
             "a longer 'correlations.window' is needed"
         )
 

@@ -35,6 +35,19 @@ def test_batches_shorter_than_the_longest_lag_still_give_every_pair():
     assert np.isnan(found.correlation_error[-1])  # longer than any stretch the error could come from
 
 
+def test_stretches_are_not_correlated_with_each_other():
+    rng = np.random.default_rng(6)
+    stretches = [rng.standard_normal((length, 3)) + 0.2 for length in (300, 40, 800)]
+    found = running_integral(stretches, INTERVAL, max_lag=60)
+    products, pairs = np.zeros(61), np.zeros(61)
+    for part in stretches:
+        for k in range(min(61, len(part))):
+            products[k] += (part[: len(part) - k] * part[k:]).mean(axis=1).sum()
+            pairs[k] += len(part) - k
+    np.testing.assert_allclose(found.correlation, products / pairs, atol=1e-13)
+    assert np.isfinite(found.error)
+
+
 def test_integral_is_the_trapezoidal_sum_of_the_correlation():
     series = np.random.default_rng(3).standard_normal((2000, 3))
     found = running_integral(series, INTERVAL, max_lag=50)

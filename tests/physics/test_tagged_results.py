@@ -5,8 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from lammps_topo.accumulate.correlation import Correlations
 from lammps_topo.config import parse_config
+from lammps_topo.estimate.kernel_table import velocity_sums
+from lammps_topo.estimate.memory_kernel import memory_kernel
 from lammps_topo.measurement import Host, Measurement
+from lammps_topo.record import CorrelationRecord
 from lammps_topo.store import read_results
 from lammps_topo.stream.block import SUMS, Packed
 from lammps_topo.stream.communicator import Alone
@@ -201,3 +205,31 @@ def test_bound_atoms_have_no_friction(tmp_path):
     assert "it does not diffuse: its memory does not decay" in notes(outcome)
     assert ("friction", "1", "kernel") not in results
     assert ("initial_kernel", "1", "force") in results
+
+
+def kernel_of_run(seed):
+    """Accumulated as in a run: origins every 4 samples, single precision, time batches."""
+    v = PROCESS.sample(8000, 6, interval=INTERVAL, rng=np.random.default_rng(seed)).velocities.transpose(2, 0, 1)
+    sums = Correlations([slice(0, 6)], np.array([6]), pairs=["vv"], lags=200, every=4)
+    for first in range(0, 8000, 160):
+        sums.observe(first, v=v[:, first : first + 160])
+    record = CorrelationRecord(
+        groups=("1",), pairs=sums.pairs, sums=sums.sums, counts=sums.counts, batch=sums.batch, every=4,
+        followed=np.array([6]), mass=np.array([MASS]), mass_spread=np.zeros(1), frame="laboratory", force="none",
+    )  # fmt: skip
+    return memory_kernel(INTERVAL, velocity_sums(record, 0), record.counts, batch_duration=sums.batch * INTERVAL)
+
+
+def test_errors_hold_what_they_say():
+    """80 runs: within one error .68 of them, within two .95; the binomial error is .05."""
+    runs = [kernel_of_run(seed) for seed in range(80)]
+    exact = {"plateau": PROCESS.plateau, "initial": float(PROCESS.kernel(0.0)), "velocity_variance": VARIANCE}
+    for name, truth in exact.items():
+        apart = np.array([abs(getattr(one, name) - truth) / getattr(one, f"{name}_error") for one in runs])
+        assert 0.55 <= np.mean(apart < 1) <= 0.82, name
+        assert np.mean(apart < 2) >= 0.86, name
+    # no more than the variance of v has, though it is a second derivative
+    assert np.std([one.initial for one in runs]) < 0.02 * exact["initial"]
+    lag = runs[0].kernel_lag
+    inside = np.mean([np.abs(one.kernel - PROCESS.kernel(lag)) < one.kernel_error for one in runs])
+    assert 0.62 <= inside <= 0.76

@@ -24,7 +24,7 @@ def written(tmp_path):
                           {"output": str(tmp_path / "a.topo.h5"), "segments.shortest": 32})  # fmt: skip
     types = np.array([1, 1, 2, 2])
     measurement = Measurement(config, Host("metal", 0.001, 2, types, True, True, "a", {"door": "test"}), Alone())
-    measurement.begin(np.arange(1, 5), types, total_mass=4.0, degrees_of_freedom=9.0)
+    measurement.begin(np.arange(1, 5), types, masses=np.ones(4), total_mass=4.0, degrees_of_freedom=9.0)
     samples = 300
     x = np.cumsum(rng.normal(size=(samples, 4, 3)), axis=0)
     rows = np.concatenate([
