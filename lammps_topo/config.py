@@ -143,7 +143,12 @@ class Trajectory(_Section):
 
 
 class Config(_Section):
-    """The whole configuration, validated; see the README for every key."""
+    """The whole configuration, validated; see the README for every key.
+
+    ``checkpoint`` (minutes) and ``checkpoint_steps`` say when the state is written besides LAMMPS's own restart files
+    and the end of a run, ``generations`` how many are kept; ``restart`` whether a run may (``auto``), must not
+    (``never``) or must (``require``) continue from one.
+    """
 
     output: str | None = None
     species: Annotated[dict[str, Species] | None, BeforeValidator(_text_keys)] = None
@@ -160,6 +165,10 @@ class Config(_Section):
     temperature: Positive | None = None
     volume: Positive | None = None
     checkpoint: Annotated[float, Field(ge=0)] = 10.0
+    checkpoint_steps: Annotated[int, Field(ge=1)] | None = None
+    state: bool = True
+    generations: Annotated[int, Field(ge=1, le=100)] = 3
+    restart: Literal["auto", "never", "require"] = "auto"
     threads: Annotated[int, Field(ge=1)] = 1
     thermo: Annotated[list[str], BeforeValidator(_as_list)] | None = None
     trajectory: Trajectory = Trajectory()

@@ -10,7 +10,6 @@ import time
 import traceback
 from collections.abc import Callable
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
@@ -19,23 +18,30 @@ import numpy as np
 from threadpoolctl import ThreadpoolController
 
 from . import __version__
-from .accumulate.block_average import BlockAverage
 from .accumulate.correlation import Correlations
 from .accumulate.displacement import Displacements
 from .accumulate.flux import FluxFrame, Series
 from .accumulate.periodogram import SegmentPeriodograms
 from .accumulate.tagged import TaggedMotion, affordable
+from .accumulate.tally import Tally
+from .checkpoint import OWNED, Part
 from .config import MOST_LAGS, Config
 from .errors import ConfigError, FileError, StreamError, TopoError
-from .estimate.running import running_names, running_values
+from .estimate.running import running_values
 from .estimate.summary import estimate
+from .generations import CLOCK
+from .host import Host
+from .keeper import Keeper
+from .meaning import checked_host, find_oxidation, find_pairs, find_representations, find_species, find_thermo
 from .record import CorrelationRecord, DisplacementRecord, PeriodogramRecord, Record, SeriesRecord
 from .representation import basis_names, representation_weights
-from .store import check_writable, keep_existing, write_results
+from .restart import Found, Header, Present, Start
+from .store import check_writable, write_results
 from .stream.assembly import Assembly
 from .stream.block import Array, Block, Integers, Packed
 from .stream.communicator import Communicator, agree
 from .stream.ownership import Ownership
+from .stream.snapshot import Snapshot
 from .units import unit_style
 
 _BLOCK_BYTES = 8 << 20
@@ -45,31 +51,7 @@ _PATIENCE = 20.0
 #: Results files of the measurements of this process.
 _open_files: set[Path] = set()
 
-
-@dataclass(frozen=True)
-class Host:
-    """What a host knows of its run before the first sample.
-
-    Attributes
-    ----------
-    units, timestep, every : of the run; every is 1 where samples are frames of a file
-    types : LAMMPS types of this rank's atoms of the group
-    has_charge, has_velocity, has_force : whether atoms have them
-    name : what names the results file when the configuration does not
-    provenance : said in the results file: LAMMPS version, input script, door, …
-    labels : names of types, where the run has them
-    """
-
-    units: str
-    timestep: float
-    every: int
-    types: Integers
-    has_charge: bool
-    has_velocity: bool
-    name: str
-    provenance: dict[str, Any] = field(default_factory=dict)
-    labels: dict[int, str] = field(default_factory=dict)
-    has_force: bool = False
+__all__ = ["Host", "Measurement", "Start"]
 
 
 class Measurement:
@@ -80,6 +62,11 @@ class Measurement:
     config : validated configuration
     host : what is known of the run
     comm : the ranks
+
+    Attributes
+    ----------
+    notices : lines for the log, which hosts print and clear
+    keeper : of its states
 
     Raises
     ------
@@ -93,14 +80,14 @@ class Measurement:
         self.comm = comm
         self.units = unit_style(host.units)
         self.notices: list[str] = []
-        self._species, self._species_of_type = self._find_species()
-        self._oxidation = self._find_oxidation()
-        self.representations = self._find_representations()
-        self._host_species = [self._species.index(name) for name in self._checked_host()]
+        self._species, self._species_of_type = find_species(config, host, comm)
+        self._oxidation = find_oxidation(config)
+        self.representations = find_representations(config, host, self._species, self.notices)
+        self._host_species = checked_host(config, self._species)
         self.has_charge = host.has_charge
         self.has_velocity = host.has_velocity
-        self._pairs = self._find_pairs()
-        self.thermo = self._find_thermo()
+        self._pairs = find_pairs(config, host, self._species)
+        self.thermo = find_thermo(config, self.representations, self._species)
         self.path = Path(config.output or f"{host.name}.topo.h5")
         problem = check_writable(self.path) if comm.rank == 0 else None
         if problem := comm.share(problem):
@@ -112,15 +99,28 @@ class Measurement:
         # ranks times threads must not exceed the cores: one BLAS thread a rank unless told otherwise
         self._blas = ThreadpoolController()
         self._trouble: str | None = None  # of this rank, told to the others at the next block
-        self._samples = 0
-        self._elapsed = 0.0
         self._dirty = self._failed = False
         self._written, self._write_time = -math.inf, 0.0
-        self._first_step = self._last_step = 0
         self._checkpoint_due = time.monotonic() + 60 * config.checkpoint
         self._assembly: Assembly | None = None
+        self.keeper = Keeper(config, self.path, comm, self.notices)
 
     # ---- before the first sample ------------------------------------------------------------------------------------
+
+    @property
+    def name(self) -> str:
+        """Of the measurement: the same in all that continues it."""
+        return self.keeper.name
+
+    @property
+    def continued(self) -> Header | None:
+        """What :meth:`begin` continues; None for a new measurement."""
+        return self.keeper.continued
+
+    @property
+    def new_stretch(self) -> bool:
+        """Whether the first sample to come does not follow the last one of what is continued."""
+        return self.keeper.new_stretch
 
     @property
     def force(self) -> str | None:
@@ -129,15 +129,30 @@ class Measurement:
         return self.config.correlations.force if wanted and self.config.correlations is not None else None
 
     def begin(
-        self, tags: Integers, types: Integers, *, masses: Array, total_mass: float, degrees_of_freedom: float
+        self,
+        tags: Integers,
+        types: Integers,
+        *,
+        masses: Array,
+        total_mass: float,
+        degrees_of_freedom: float,
+        start: Start | None = None,
     ) -> int:
         """Take ownership of the group's atoms; returns the number of samples that make a block.
+
+        The measurement continues that of a state, if there is one that fits: see :mod:`lammps_topo.restart`.
 
         Parameters
         ----------
         tags, types, masses : of this rank's atoms of the group
         total_mass : of all atoms of the system on this rank
         degrees_of_freedom : of the system, as LAMMPS counts them for its temperature
+        start : where the run begins; without it, a new measurement does
+
+        Raises
+        ------
+        ConfigError
+            An atom belongs to no species; what may not change has changed since the state was written.
         """
         config, comm = self.config, self.comm
         species = np.array([self._species_of_type.get(int(kind), -1) for kind in types], dtype=np.int64)
@@ -151,6 +166,13 @@ class Measurement:
         self._degrees_of_freedom = config.trajectory.degrees_of_freedom or degrees_of_freedom
         self._interval = self.host.timestep * self.host.every
         mass = float(comm.sum(np.array([total_mass]))[0])
+        self._tags = {OWNED: ownership.tags}
+        self._own_species = np.repeat(np.arange(len(ownership.species)), [s.stop - s.start for s in ownership.species])
+        positions = start.positions if start is not None else np.zeros((len(tags), 3))
+        own, _ = ownership.redistribute(np.column_stack((tags, masses, positions)), np.array([len(tags)]))
+        self._masses = own[0, 0]
+        found = self._find_state(start, mass, own[1:, 0])
+        followed = None if found is None else found.header.followed
         self._assembly = Assembly(
             comm,
             ownership,
@@ -162,13 +184,17 @@ class Measurement:
             interval=self._interval,
         )
         self._accumulators(ownership)
-        self._correlators(ownership, species, np.asarray(masses, dtype=np.float64), mass)
-        if kept := self._on_root(lambda: keep_existing(self.path)):
+        self._correlators(ownership, species, np.asarray(masses, dtype=np.float64), mass, followed)
+        if found is not None:
+            self._restore(found)
+        if kept := self._on_root(self.keeper.keep_existing):
             self.notices.append(f"an earlier {self.path} is kept as {kept}")
         width = 4 + 3 * self.has_velocity + self.has_charge + 3 * (self.force is not None)
         local = max(comm.collect(len(tags)))
         fitting = _BLOCK_BYTES // (8 * width * max(local, 1))
         self._block = config.block or int(np.clip(fitting, *_BLOCK_RANGE))
+        if self.continued is not None and self.continued.ranks == comm.size and not config.block:
+            self._block = self.continued.block  # for the same sums to the last bit
         return self._block
 
     def _accumulators(self, ownership: Ownership) -> None:
@@ -191,8 +217,7 @@ class Measurement:
                 for name in self.representations
             ]
         )
-        self._charge = np.zeros(len(self._species))  # Σ over samples of the species' total charge
-        self._thermal = BlockAverage()
+        self._tally = Tally(len(self._species), self._interval)
         on_root = self.comm.rank == 0
         self._periodograms: SegmentPeriodograms | None = None
 
@@ -202,7 +227,6 @@ class Measurement:
 
         self._on_root(allocate)
         self._series = Series(len(names)) if on_root and config.series else None
-        self._temperatures: list[Array] = []
         number = len(self.representations)
         self._dipole = (
             Displacements([slice(i, i + 1) for i in range(number)], np.ones(number, dtype=np.int64), **shape)
@@ -210,8 +234,10 @@ class Measurement:
             else None
         )
 
-    def _correlators(self, ownership: Ownership, species: Integers, masses: Array, system_mass: float) -> None:
-        """Velocity and force correlations, of as many atoms as the budget allows. Collective."""
+    def _correlators(
+        self, ownership: Ownership, species: Integers, masses: Array, system_mass: float, followed: list[int] | None
+    ) -> None:
+        """Velocity and force correlations, of ``followed`` or of as many atoms as the budget allows. Collective."""
         self._correlations: Correlations | None = None
         chosen = self.config.correlations
         if chosen is None or not self._pairs:
@@ -230,7 +256,7 @@ class Measurement:
             )
         shape: dict[str, Any] = {"lags": lags, "every": chosen.every, "precision": chosen.precision}
         names = chosen.species or self._species
-        self._followed = affordable(
+        self._followed = np.array(followed) if followed is not None else affordable(
             self._population,
             np.array([(chosen.atoms or 1 << 62) if name in names else 0 for name in self._species]),
             pairs=len(self._pairs),
@@ -238,9 +264,10 @@ class Measurement:
             memory=chosen.memory * 2**20 * self.comm.size,
             work=chosen.work * int(self._population.sum()) * self.host.every,
             **shape,
-        )
+        )  # fmt: skip
         whole = abs(float(mean @ self._population) - system_mass) <= 1e-9 * system_mass
         self._tagged = TaggedMotion(self.comm, ownership, self._followed, frame, mean, whole=whole)
+        self._tags.update({f"followed{g}": tags for g, tags in enumerate(self._tagged.tags)})
         self._correlations = Correlations(self._tagged.groups, self._followed, pairs=self._pairs, **shape)
 
     # ---- samples ----------------------------------------------------------------------------------------------------
@@ -251,30 +278,32 @@ class Measurement:
             self._assembly.restart_stretch()
         with self._one_thread():
             self._guard(lambda: self._take(packed))
+        every = self.config.checkpoint_steps
+        if every is not None and self._tally.last_step % every == 0:
+            self.save("steps")
         if self.config.checkpoint and self.comm.share(time.monotonic() >= self._checkpoint_due):
             started = time.monotonic()
-            if problem := self._write():
-                self.notices.append(f"WARNING: no checkpoint at step {self._last_step}: {problem}")
+            if problem := self._write(CLOCK):
+                self.notices.append(f"WARNING: no checkpoint at step {self._tally.last_step}: {problem}")
             # never more than a hundredth of the time, however large the state
             pause = max(60 * self.config.checkpoint, 100 * (time.monotonic() - started))
             self._checkpoint_due = time.monotonic() + pause
 
-    def finish(self, packed: Packed | None = None, *, new_stretch: bool = False, now: bool = False) -> None:
-        """End of a run: add the samples of the incomplete block and write the results file.
+    def finish(
+        self, packed: Packed | None = None, *, new_stretch: bool = False, now: bool = False, state: bool = True
+    ) -> None:
+        """End of a run: add the samples of the incomplete block, and write the state and the results file.
 
-        After a short run the file waits for the next one, so that many short runs do not spend their time on it;
-        :meth:`close` and ``now`` do not wait.
+        After a short run the files wait for the next one, so that many short runs do not spend their time on them;
+        :meth:`close` and ``now`` do not wait. Without ``state`` only the results are written.
         """
-        if packed is not None and len(packed):
-            if new_stretch and self._assembly is not None:
-                self._assembly.restart_stretch()
-            with self._one_thread():
-                self._guard(lambda: self._take(packed))
+        self._add(packed, new_stretch)
         if trouble := agree(self.comm, self._trouble):
             problem = self._write()
             raise StreamError(f"{trouble}; {problem or f'what was measured before is in {self.path}'}")
         waited = time.monotonic() - self._written
-        if (now or self.comm.share(waited >= _PATIENCE * self._write_time)) and (problem := self._write()):
+        due = now or self.comm.share(waited >= _PATIENCE * self._write_time)
+        if due and (problem := self._write("run" if state else None)):
             raise FileError(problem)
 
     def close(self, packed: Packed | None = None) -> None:
@@ -289,7 +318,16 @@ class Measurement:
     def flush(self) -> None:
         """Write the results file if it lacks samples. Collective."""
         if self._dirty:
-            self.finish(now=True)
+            self.finish(now=True, state=False)
+
+    def _add(self, packed: Packed | None, new_stretch: bool) -> None:
+        """Add the samples of an incomplete block."""
+        if packed is None or not len(packed):
+            return
+        if new_stretch and self._assembly is not None:
+            self._assembly.restart_stretch()
+        with self._one_thread():
+            self._guard(lambda: self._take(packed))
 
     def _one_thread(self) -> AbstractContextManager[object]:
         limiter: AbstractContextManager[object] = self._blas.limit(limits=self.config.threads, user_api="blas")
@@ -303,15 +341,11 @@ class Measurement:
             if error.good:
                 self._take(packed.head(error.good))
             raise
-        if not self._samples:
-            self._first_step = int(block.steps[0])
         try:
             self._accumulate(block)
         except Exception:  # told to all ranks with the next block: none may leave a collective call alone
             self._trouble = f"the analysis failed on rank {self.comm.rank}: {traceback.format_exc(limit=-2)}"
-        self._samples += len(block)
-        self._elapsed += (len(block) - (block.first == 0)) * self._interval
-        self._last_step = int(block.steps[-1])
+        self._tally.count(block)
         self._dirty = True
 
     def _accumulate(self, block: Block) -> None:
@@ -323,15 +357,12 @@ class Measurement:
             mean = totals.displacement / self._population[None, :, None] - motions[0][:, None, :]
             corrections = [(motion - motions[0], mean) for motion in motions[1:]]
         self._msd.observe(block.displacement, first, motions[0], corrections)
-        if totals.charge is not None:
-            self._charge += totals.charge.sum(axis=0)
         temperature = self._temperature(totals.kinetic)
-        self._thermal.observe(temperature)
+        self._tally.observe(block, temperature)
         if self._periodograms is not None:
             self._periodograms.observe(fluxes.flux, first)
         if self._series is not None:
-            self._series.observe(block, fluxes)
-            self._temperatures.append(temperature)
+            self._series.observe(block, fluxes, temperature)
         if self._correlations is not None:
             self._correlations.observe(first, **self._tagged.observe(block))
         if self._dipole is not None:
@@ -349,11 +380,100 @@ class Measurement:
             action()
         except StreamError as error:
             self._failed = True
-            if not self._samples:
+            if not self._tally.samples:
                 raise
             problem = self._write()
-            saved = f"what was measured until step {self._last_step} is in {self.path}"
+            saved = f"what was measured until step {self._tally.last_step} is in {self.path}"
             raise StreamError(f"{error}; {problem or saved}") from None
+
+    # ---- state ------------------------------------------------------------------------------------------------------
+
+    def checkpoint(self, packed: Packed | None = None, *, new_stretch: bool = False) -> str:
+        """Add the samples of the incomplete block, and write the state; its name, empty if none is written."""
+        self._add(packed, new_stretch)
+        return self.save("restart")
+
+    def is_at(self, tags: Integers, positions: Array) -> bool:
+        """Whether atoms of these tags (n,) are at the positions (n, 3) of the last sample. Collective."""
+        assert self._assembly is not None
+        return self._assembly.is_at(tags, positions)
+
+    def save(self, kind: str) -> str:
+        """Write a generation of the state; its name, empty if none is written (``notices`` says why). Collective.
+
+        A state that cannot be written does not end the run.
+        """
+        if not self.config.state or self._assembly is None or self._failed or not self._tally.samples:
+            return ""
+        if agree(self.comm, self._trouble):
+            return ""
+        assert self._assembly is not None
+        says = {
+            "step": self._tally.last_step,
+            "samples": self._tally.samples,
+            "block": self._block,
+            "facts": self._facts(),
+            "motion": tuple(self._tally.motion.tolist()),
+            "degrees_of_freedom": self._degrees_of_freedom,
+            "volume": self._assembly.volume,
+            "followed": None if self._correlations is None else self._followed.tolist(),
+        }
+        return self.keeper.save(kind, says, self._parts(), self._tags)
+
+    def _facts(self) -> dict[str, Any]:
+        """What the run must still be when it continues."""
+        return {
+            "units": self.host.units,
+            "timestep": self.host.timestep,
+            "N (steps between samples)": self.host.every,
+            "species": list(self._species),
+            "atoms": self._population.tolist(),
+            "velocity": self.has_velocity,
+            "charge": self.has_charge,
+            "pairs of correlations": list(self._pairs),
+        }
+
+    def _parts(self) -> dict[str, Part]:
+        """All that has a memory, by name."""
+        assert self._assembly is not None
+        layouts = {f"origins{g}": f"followed{g}" for g in range(len(self._species))}
+        parts = {
+            "system": Part(_System(self._own_species, self._masses, self._assembly)),
+            "assembly": Part(self._assembly),
+            "tally": Part(self._tally),
+            "flux": Part(self._flux_frame),
+            "msd": Part(self._msd),
+            "periodograms": Part(self._periodograms, on_root=True),
+            "dipole": Part(self._dipole, on_root=True),
+            "series": Part(self._series, on_root=True),
+        }
+        if self._correlations is not None:
+            parts["correlations"] = Part(self._correlations, layouts=layouts)
+        return parts
+
+    def _find_state(self, start: Start | None, mass: float, positions: Array) -> Found | None:
+        if start is None:
+            return None
+        present = Present(
+            config=self.config,
+            facts=self._facts(),
+            every=self.host.every,
+            timestep=self.host.timestep,
+            mass=mass,
+            tags=self._tags[OWNED],
+            species=self._own_species,
+            masses=self._masses,
+            positions=positions,
+        )
+        return self.keeper.find(start, present)
+
+    def _restore(self, found: Found) -> None:
+        """Continue the measurement of a state."""
+        assert self._assembly is not None
+        self.keeper.restore(found, self._parts(), self._tags)
+        self._degrees_of_freedom = found.header.degrees_of_freedom
+        if found.new_stretch:
+            self._assembly.restart_stretch()
 
     # ---- results ----------------------------------------------------------------------------------------------------
 
@@ -371,9 +491,11 @@ class Measurement:
         parts = (self._msd, self._correlations, self._dipole, self._periodograms, self._series, self._assembly)
         return float(sum(part.nbytes for part in parts if part is not None))
 
-    def _write(self) -> str | None:
-        """Reduce, estimate and write; returns the problem, the same on all ranks, or None."""
+    def _write(self, kind: str | None = None) -> str | None:
+        """Write a state of this ``kind``, if any, and the results; returns the problem, the same on all ranks."""
         started = time.monotonic()
+        if kind is not None:
+            self.save(kind)
         record = self.record()
         problem = None
         if record is not None:
@@ -416,7 +538,7 @@ class Measurement:
             return None
         return CorrelationRecord(
             groups=tuple(self._species),
-            pairs=self._pairs,
+            pairs=found.pairs,
             sums=self.comm.sum_to_root(found.sums),
             counts=found.counts,
             batch=found.batch,
@@ -460,9 +582,7 @@ class Measurement:
                 batch=self._dipole.batch,
             )
         if self._series is not None and with_series:
-            self._temperatures = [np.concatenate(self._temperatures or [np.zeros(0)])]
-            steps, flux, moment, stretches = self._series.arrays()
-            series = SeriesRecord(steps, flux, moment, self._temperatures[0], stretches)
+            series = SeriesRecord(*self._series.arrays())
         atoms = np.maximum(self._population, 1)
         return Record(
             units=self.host.units,
@@ -471,18 +591,20 @@ class Measurement:
             timestep=self.host.timestep,
             species=tuple(self._species),
             population=self._population,
-            mean_charge=self._charge / (max(self._samples, 1) * atoms) if self.has_charge else atoms * np.nan,
+            mean_charge=self._tally.charge / (max(self._tally.samples, 1) * atoms)
+            if self.has_charge
+            else atoms * np.nan,
             oxidation=self._oxidation,
             representations=self.representations,
             frame=self.config.frame,
             host=tuple(self.config.host or ()),
             flux_names=tuple(self._flux_names),
-            samples=self._samples,
-            duration=self._elapsed,
-            first_step=self._first_step,
-            last_step=self._last_step,
-            temperature=self._thermal.mean,
-            temperature_error=self._thermal.error,
+            samples=self._tally.samples,
+            duration=self._tally.elapsed,
+            first_step=self._tally.first_step,
+            last_step=self._tally.last_step,
+            temperature=self._tally.temperature.mean,
+            temperature_error=self._tally.temperature.error,
             degrees_of_freedom=self._degrees_of_freedom,
             volume=self._assembly.volume if self._assembly else float("nan"),
             msd=DisplacementRecord(
@@ -512,97 +634,29 @@ class Measurement:
             "ranks": self.comm.size,
             "samples_in_a_block": self._block,
             "written": written,
+            **self.keeper.provenance(),
             **self.host.provenance,
         }
-
-    # ---- what the configuration means for this run ------------------------------------------------------------------
-
-    def _find_species(self) -> tuple[list[str], dict[int, int]]:
-        present = sorted(set().union(*self.comm.collect({int(kind) for kind in np.unique(self.host.types)})))
-        if self.config.species is None:
-            names = [self.host.labels.get(kind, str(kind)) for kind in present]
-            return names, {kind: index for index, kind in enumerate(present)}
-        names = list(self.config.species)
-        numbers = {label: kind for kind, label in self.host.labels.items()}
-        listing = ", ".join(
-            f"{kind} ({self.host.labels[kind]})" if kind in self.host.labels else str(kind) for kind in present
-        )
-        of_type: dict[int, int] = {}
-        for index, (name, species) in enumerate(self.config.species.items()):
-            kinds = {numbers.get(kind, -1) if isinstance(kind, str) else kind for kind in species.type}
-            if not kinds & set(present):
-                raise ConfigError(
-                    f"key 'species.{name}.type': no atom of the group has the type "
-                    f"{' or '.join(map(str, species.type))} (types of the group: {listing})"
-                )
-            of_type.update(dict.fromkeys(kinds, index))
-        for kind in present:
-            if kind not in of_type:
-                raise ConfigError(
-                    f"key 'species': atoms of type {kind} are in the group, but belong to no species "
-                    f"(species: {', '.join(names)}; types of the group: {listing})"
-                )
-        return names, of_type
 
     def species_of(self, kind: int) -> str:
         """Name of the species that LAMMPS type ``kind`` belongs to."""
         return self._species[self._species_of_type[kind]]
-
-    def _find_oxidation(self) -> dict[str, float]:
-        species = self.config.species or {}
-        return {name: value.oxidation for name, value in species.items() if value.oxidation is not None}
-
-    def _find_representations(self) -> tuple[str, ...]:
-        wanted = self.config.representations
-        if wanted is None:
-            found = []
-            if self._species and len(self._oxidation) == len(self._species):
-                found.append("oxidation")
-            if self.host.has_charge:
-                found.append("atomic")
-            if not found:
-                self.notices.append("no charges (no 'q', no 'oxidation'): no conductivity, only diffusion is measured")
-            return tuple(found)
-        if "atomic" in wanted and not self.host.has_charge:
-            raise ConfigError(
-                "key 'representations': 'atomic' needs an atom style with charges (q), which the run lacks"
-            )
-        return tuple(dict.fromkeys(wanted))
-
-    def _find_pairs(self) -> tuple[str, ...]:
-        """The correlations that are wanted, and can be had."""
-        chosen = self.config.correlations
-        if chosen is None:
-            return ()
-        if not self.host.has_velocity:
-            raise ConfigError("key 'correlations': velocity correlations need velocities, which the run lacks")
-        for name in chosen.species or []:
-            if name not in self._species:
-                allowed = ", ".join(self._species)
-                raise ConfigError(f"key 'correlations.species': '{name}' is not a species (there are: {allowed})")
-        if chosen.pairs is not None:
-            if any("f" in pair for pair in chosen.pairs) and not self.host.has_force:
-                raise ConfigError("key 'correlations.pairs': pairs with a force 'f' need forces, which the run lacks")
-            return tuple(dict.fromkeys(chosen.pairs))
-        return ("vv", "ff", "vf", "fv") if self.host.has_force and chosen.force != "none" else ("vv",)
-
-    def _checked_host(self) -> list[str]:
-        for name in self.config.host or []:
-            if name not in self._species:
-                raise ConfigError(f"key 'host': '{name}' is not a species (there are: {', '.join(self._species)})")
-        return list(self.config.host or [])
-
-    def _find_thermo(self) -> tuple[str, ...]:
-        allowed, usual = running_names(self.representations, self._species)
-        if self.config.thermo is None:
-            return tuple(usual)
-        for name in self.config.thermo:
-            if name not in allowed:
-                raise ConfigError(f"key 'thermo': '{name}' is not known (allowed: {', '.join(allowed)})")
-        return tuple(self.config.thermo)
 
 
 def _present(record: Record | None) -> Record:
     """Rank 0 has it."""
     assert record is not None
     return record
+
+
+class _System:
+    """The atoms as the state knows them, by which a run that continues is recognised."""
+
+    def __init__(self, species: Integers, masses: Array, assembly: Assembly) -> None:
+        self._species, self._masses, self._assembly = species, masses, assembly
+
+    def state(self) -> Snapshot:
+        return Snapshot(atoms={"species": self._species, "mass": self._masses, "position": self._assembly.positions})
+
+    def restore(self, state: Snapshot) -> None:
+        """Nothing: it has been compared already."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from ..stream.block import Array
+from ..stream.snapshot import Snapshot, put_back
 
 _MAXIMUM_BLOCKS = 32
 
@@ -27,6 +28,14 @@ class BlockAverage:
         block = np.arange(self._count, end) // self._length
         self._sums += np.bincount(block, values, minlength=_MAXIMUM_BLOCKS)
         self._count = end
+
+    def state(self) -> Snapshot:
+        """What it remembers."""
+        return Snapshot({"length": self._length, "sums": self._sums, "count": self._count})
+
+    def restore(self, state: Snapshot) -> None:
+        self._length, self._count = state.number("length"), state.number("count")
+        put_back(self._sums, state["sums"])
 
     @property
     def mean(self) -> float:

@@ -4,6 +4,9 @@ As in :mod:`~lammps_topo.accumulate.displacement`: all products of origins and f
 atoms of a group and three components, are one GEMM (O × 3n)·(3n × B) for each pair of quantities. Here single
 precision does: a product of velocities loses no leading digits, and rounding stays 10⁻⁸ of the variance.
 
+With velocities there is one more sum, ``norm``: ½(|v(t)|² + |v(t + lag)|²) of the very same pairs. What v(t)·v(t + lag)
+falls short of it, ½|v(t + lag) − v(t)|², vanishes at short lags together with its noise.
+
 A product belongs to the time batch of its origin, so that every batch holds all lags of the same origins: memory
 kernels are second derivatives of what these sums give, and would show each lag at which the origins change.
 """
@@ -16,9 +19,12 @@ from typing import Any
 import numpy as np
 
 from ..stream.block import Array, Integers
+from ..stream.snapshot import Snapshot, put_back
 from .origins import MAXIMUM_BATCHES, PIECE, OriginRing, TimeBatches
 
 _FIRST_BATCH = 64
+#: Name, among the pairs, of the sum that velocity correlations are measured against.
+NORM = "norm"
 
 
 class Correlations:
@@ -34,6 +40,7 @@ class Correlations:
 
     Attributes
     ----------
+    pairs : those, and ``norm`` behind them
     sums : (batches, pairs, groups, lags), this rank's share, divided by ``population``
     counts : (batches, lags), the same on every rank
     """
@@ -51,17 +58,19 @@ class Correlations:
         self._groups = tuple(groups)
         self._share = 1.0 / np.maximum(population, 1)
         self._letters = "".join(sorted(set("".join(pairs))))
+        self.pairs = (*pairs, NORM) if "v" in self._letters else tuple(pairs)
         self._places = [(self._letters.index(pair[0]), self._letters.index(pair[1])) for pair in pairs]
         self._type = np.float32 if precision == "single" else np.float64
         self._ring = OriginRing(lags, every)
         self._batches = TimeBatches(_FIRST_BATCH)
-        self._sums: Array = np.zeros((MAXIMUM_BATCHES, len(pairs), len(groups), lags))
+        self._sums: Array = np.zeros((MAXIMUM_BATCHES, len(self.pairs), len(groups), lags))
         self._counts: Array = np.zeros((MAXIMUM_BATCHES, lags))
         # pages of zeros take no memory until they are written
         self._origins = [
             np.zeros((len(self._letters), self._ring.slots, 3 * (group.stop - group.start)), dtype=self._type)
             for group in groups
         ]
+        self._norms: Array = np.zeros((len(groups), self._ring.slots))
 
     @property
     def batch(self) -> int:
@@ -78,7 +87,29 @@ class Correlations:
 
     @property
     def nbytes(self) -> int:
-        return sum(int(array.nbytes) for array in (self._sums, self._counts, *self._origins))
+        return sum(int(array.nbytes) for array in (self._sums, self._counts, self._norms, *self._origins))
+
+    def state(self) -> Snapshot:
+        """What it remembers; ``origins0`` … (letters, slots, 3, n) are of the followed atoms of a group each."""
+        used, filled = self._batches.used, self._ring.filled
+        sums = {"sums": self._sums[:used], "norms": self._norms[:, :filled]}
+        origins = {f"origins{g}": self._by_atom(store)[:, :filled] for g, store in enumerate(self._origins)}
+        own = Snapshot({"counts": self._counts[:used]}, sums, origins)
+        return own.joined(ring=self._ring.state(), batches=self._batches.state())
+
+    def restore(self, state: Snapshot) -> None:
+        self._ring.restore(state.part("ring"))
+        self._batches.restore(state.part("batches"))
+        put_back(self._counts, state["counts"])
+        put_back(self._sums, state["sums"])
+        put_back(self._norms, state["norms"], axis=1)
+        for g, store in enumerate(self._origins):
+            put_back(self._by_atom(store), state[f"origins{g}"], axis=1)
+
+    def _by_atom(self, store: Any) -> Any:
+        """A view of (letters, slots, 3 n) as (letters, slots, 3, n)."""
+        letters, slots, columns = store.shape
+        return store.reshape(letters, slots, 3, columns // 3)
 
     def observe(self, first: int, **quantities: Array) -> None:
         """Add B frames that follow the last ones.
@@ -102,13 +133,18 @@ class Correlations:
     def _observe(self, frames: Sequence[Array], index: Integers, start: int) -> None:
         new, slots = self._ring.claim(index)
         filled, number = self._ring.filled, len(index)
-        products = np.empty((len(self._places), len(self._groups), filled, number), dtype=self._type)
+        products = np.empty((len(self.pairs), len(self._groups), filled, number), dtype=self._type)
         for g, (group, origins) in enumerate(zip(self._groups, self._origins, strict=True)):
             rows = [self._rows(frame[:, :, group]) for frame in frames]
             for letter, row in enumerate(rows):
                 origins[letter, slots] = row[new]
             for p, (earlier, later) in enumerate(self._places):
                 np.matmul(origins[earlier, :filled], rows[later].T, out=products[p, g])
+            if self.pairs[-1] == NORM:
+                velocities = frames[self._letters.index("v")][:, :, group]
+                norms = np.einsum("cbn,cbn->b", velocities, velocities)
+                self._norms[g, slots] = norms[new]
+                np.add(0.5 * self._norms[g, :filled, None], 0.5 * norms, out=products[-1, g], casting="same_kind")
             products[:, g] *= self._share[g]
         for batch, ages in self._ring.ages_by_batch(start, self._batches.length):
             self._ring.add_by_lag(products, int(index[0]), self._sums[batch], self._counts[batch], ages)

@@ -15,6 +15,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from ..stream.block import Array, Integers
+from ..stream.snapshot import Snapshot, put_back
 from .origins import MAXIMUM_BATCHES, OriginRing, TimeBatches, pieces
 
 
@@ -69,6 +70,17 @@ class Displacements:
     @property
     def nbytes(self) -> int:
         return sum(level.nbytes for level in self._levels)
+
+    def state(self) -> Snapshot:
+        """What it remembers."""
+        used = self._batches.used
+        levels = {f"level{power}": level.state(used) for power, level in enumerate(self._levels)}
+        return Snapshot().joined(batches=self._batches.state(), **levels)
+
+    def restore(self, state: Snapshot) -> None:
+        self._batches.restore(state.part("batches"))
+        for power, level in enumerate(self._levels):
+            level.restore(state.part(f"level{power}"))
 
     def observe(
         self, frames: Array, first: int, shift: Array | None = None, corrections: Sequence[tuple[Array, Array]] = ()
@@ -129,6 +141,30 @@ class _Level:
         arrays = (self.sums, self.counts, self._base, self._norms)
         used = self._ring.filled / self._ring.slots
         return sum(int(array.nbytes) for array in arrays) + int(used * self._origins.nbytes)
+
+    def state(self, used: int) -> Snapshot:
+        """With the first ``used`` batches, and the slots that hold origins."""
+        filled = self._ring.filled
+        own = Snapshot(
+            {"counts": self.counts[:used], "rebased": self._rebased},
+            {
+                "sums": self.sums[:used],
+                "norms": self._norms[:, :filled],
+                "hosts": self._hosts[:filled],  # zeros but on the rank that is given the corrections
+                "means": self._means[:filled],
+            },
+            {"origins": self._origins[:, :filled], "base": self._base},
+        )
+        return own.joined(ring=self._ring.state())
+
+    def restore(self, state: Snapshot) -> None:
+        self._ring.restore(state.part("ring"))
+        self._rebased = state.number("rebased")
+        for store, name, axis in [
+            (self.counts, "counts", 0), (self.sums, "sums", 0), (self._norms, "norms", 1), (self._hosts, "hosts", 0),
+            (self._means, "means", 0), (self._origins, "origins", 1), (self._base, "base", 0),
+        ]:  # fmt: skip
+            put_back(store, state[name], axis)
 
     def forget(self) -> None:
         self._ring.forget()

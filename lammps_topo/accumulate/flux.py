@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..stream.block import Array, Block, Integers, Totals
+from ..stream.snapshot import Snapshot
 
 
 @dataclass(frozen=True)
@@ -71,6 +72,16 @@ class FluxFrame:
         self._last_frame = away[-1].copy()
         return Fluxes(flux=flux, moment=moved)
 
+    def state(self) -> Snapshot:
+        """What it remembers."""
+        known = {"last": self._last, "last_charge": self._last_charge}
+        held = {name: value for name, value in known.items() if value is not None}
+        return Snapshot({"last_frame": self._last_frame, **held})
+
+    def restore(self, state: Snapshot) -> None:
+        self._last_frame = state["last_frame"]
+        self._last, self._last_charge = state.optional("last"), state.optional("last_charge")
+
     def motion(self, block: Block) -> Array:
         """Displacement (B, 3) of the frame of reference since the stretch began."""
         if self._host is None:
@@ -122,38 +133,54 @@ def host_mean(sums: Array, population: Array | Integers, host: Sequence[int]) ->
 
 
 class Series:
-    """The flux series itself, kept for estimators that want all of it. Grows by 8 (F + F) 3 bytes a sample."""
+    """The flux series itself, kept for estimators that want all of it. Grows by 48 F + 16 bytes a sample."""
 
     def __init__(self, columns: int) -> None:
         self._steps: list[Integers] = []
         self._flux: list[Array] = []
         self._moment: list[Array] = []
+        self._temperature: list[Array] = []
         self._stretches: list[int] = []
         self._columns = columns
         self._length = 0
 
-    def observe(self, block: Block, fluxes: Fluxes) -> None:
+    def observe(self, block: Block, fluxes: Fluxes, temperature: Array) -> None:
         if block.first == 0:
             self._stretches.append(self._length)
         self._steps.append(block.steps)
         self._flux.append(fluxes.flux)
         self._moment.append(fluxes.moment)
+        self._temperature.append(temperature)
         self._length += len(block)
 
-    def arrays(self) -> tuple[Integers, Array, Array, Integers]:
-        """Steps (T,), flux and moment (T, F, 3), and the sample at which each stretch begins."""
+    def arrays(self) -> tuple[Integers, Array, Array, Array, Integers]:
+        """Steps (T,), flux and moment (T, F, 3), temperature (T,), and the sample at which each stretch begins."""
         if len(self._steps) > 1:
             self._steps = [np.concatenate(self._steps)]
             self._flux = [np.concatenate(self._flux)]
             self._moment = [np.concatenate(self._moment)]
+            self._temperature = [np.concatenate(self._temperature)]
         empty = np.zeros((0, self._columns, 3))
         return (
             self._steps[0] if self._steps else np.zeros(0, dtype=np.int64),
             self._flux[0] if self._flux else empty,
             self._moment[0] if self._moment else empty,
+            self._temperature[0] if self._temperature else np.zeros(0),
             np.array(self._stretches, dtype=np.int64),
         )
 
+    def state(self) -> Snapshot:
+        """What it remembers."""
+        names = ("steps", "flux", "moment", "temperature", "stretches")
+        return Snapshot(dict(zip(names, self.arrays(), strict=True)))
+
+    def restore(self, state: Snapshot) -> None:
+        self._steps, self._flux, self._moment = [state["steps"]], [state["flux"]], [state["moment"]]
+        self._temperature = [state["temperature"]]
+        self._stretches = state["stretches"].tolist()
+        self._length = len(state["steps"])
+
     @property
     def nbytes(self) -> int:
-        return sum(array.nbytes for array in (*self._steps, *self._flux, *self._moment))
+        kept = (*self._steps, *self._flux, *self._moment, *self._temperature)
+        return sum(array.nbytes for array in kept)

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from ..stream.block import Array, Integers
+from ..stream.snapshot import Snapshot
 
 #: The most time batches that are kept; beyond it neighbours are added and batches last twice as long.
 MAXIMUM_BATCHES = 64
@@ -36,6 +37,13 @@ class OriginRing:
     def forget(self) -> None:
         """A new stretch begins."""
         self._newest = -1
+
+    def state(self) -> Snapshot:
+        """What it remembers."""
+        return Snapshot({"newest": self._newest})
+
+    def restore(self, state: Snapshot) -> None:
+        self._newest = state.number("newest")
 
     @property
     def filled(self) -> int:
@@ -113,6 +121,13 @@ class TimeBatches:
     @property
     def used(self) -> int:
         return -(-self.clock // self.length)
+
+    def state(self) -> Snapshot:
+        """What it remembers."""
+        return Snapshot({"length": self.length, "clock": self.clock})
+
+    def restore(self, state: Snapshot) -> None:
+        self.length, self.clock = state.number("length"), state.number("clock")
 
     def assign(self, number: int, *stores: Array) -> Integers:
         """Batches of the next ``number`` samples; where there would be too many, ``stores`` (batches, …) are halved."""

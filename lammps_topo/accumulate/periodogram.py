@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..stream.block import Array
+from ..stream.snapshot import Snapshot, put_back
 
 
 class SegmentPeriodograms:
@@ -58,6 +59,18 @@ class SegmentPeriodograms:
                         self._add(which, self._buffer[self._filled - length : self._filled])
                 if self._filled == longest:
                     self._filled = 0
+
+    def state(self) -> Snapshot:
+        """What it remembers."""
+        sums = {f"sums{which}": matrix for which, matrix in enumerate(self.sums)}
+        return Snapshot({"segments": np.array(self.segments), "buffer": self._buffer[: self._filled], **sums})
+
+    def restore(self, state: Snapshot) -> None:
+        self.segments = state["segments"].tolist()
+        self._filled = len(state["buffer"])
+        put_back(self._buffer, state["buffer"])
+        for which, matrix in enumerate(self.sums):
+            put_back(matrix, state[f"sums{which}"])
 
     def _add(self, which: int, segment: Array) -> None:
         transform = np.fft.rfft(segment, axis=0)  # (K, F, 3)

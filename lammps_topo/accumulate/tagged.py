@@ -29,6 +29,7 @@ class TaggedMotion:
     Attributes
     ----------
     groups : slices of the atoms of each species among the followed ones of this rank
+    tags : their tags, species by species
     """
 
     def __init__(
@@ -49,6 +50,7 @@ class TaggedMotion:
             edges = np.concatenate(([0], np.cumsum([len(slots) for slots in chosen])))
             self._slots = np.concatenate(chosen)
             self.groups = tuple(slice(int(a), int(b)) for a, b in pairwise(edges))
+        self.tags = [ownership.tags[self._slots][group] for group in self.groups]
         self._numbers = [group.stop - group.start for group in self.groups]
 
     def observe(self, block: Block) -> dict[str, Array]:

@@ -78,6 +78,20 @@ class Session:
                 print(f"fix topo: {notice}")
         self._host.measurement.notices.clear()
 
+    def checkpoint(self) -> bool:
+        """Write the state with all samples so far; False if it is not written.
+
+        With ``stepwise``, call it where you call LAMMPS's ``write_restart``: a later session continues there. With the
+        shim, ``write_restart`` does it by itself. Collective.
+        """
+        if self._host is not None:
+            return bool(self._host.checkpoint())
+        written = False
+        for host in living_hosts():
+            if host.measurement.path.absolute() == self.path.absolute():
+                written = bool(host.measurement.save("restart"))
+        return written
+
     def results(self) -> Results:
         """The results file with all samples so far. Collective."""
         for host in living_hosts():

@@ -10,7 +10,7 @@ import numpy as np
 
 from ..config import load_config
 from ..errors import ConfigError, TopoError
-from ..measurement import Host, Measurement
+from ..measurement import Host, Measurement, Start
 from ..stream.block import SUMS, Array, Integers, Packed
 from ..stream.communicator import Alone, Communicator, Ranks
 
@@ -257,7 +257,9 @@ class PythonHost:
             )
         rows, sums, volume = reader.sample(self._has_charge, self.measurement.force)
         if not self._block:
-            self._begin(sums)
+            self._begin(rows, sums)
+            if step == self._last and not self._new_stretch:  # it is the last one of the state that is continued
+                return
         if self._steps and self._last is not None and step != self._last + self.every:
             self._deliver()
         self._steps.append(step)
@@ -265,8 +267,17 @@ class PythonHost:
         self._sums.append(sums)
         self._volumes.append(volume)
         self._last, self._last_sums = step, sums
-        if len(self._steps) >= self._block:
+        every = self.measurement.config.checkpoint_steps
+        if len(self._steps) >= self._block or (every is not None and step % every == 0):
             self._deliver()
+
+    def checkpoint(self) -> str:
+        """Write the state with all samples so far; its name, empty if it is not written. Collective."""
+        if not self._block:
+            return ""
+        packed, new_stretch = self._packed(), self._new_stretch
+        self._clear()
+        return self.measurement.checkpoint(packed, new_stretch=new_stretch)
 
     def finish(self) -> None:
         """Write the results file with all samples so far. Collective."""
@@ -290,9 +301,11 @@ class PythonHost:
         now, then = self.measurement.comm.sum(np.stack((sums, self._last_sums)))
         return not np.allclose(now, then, rtol=1e-9, atol=1e-9 * np.abs(then).max())
 
-    def _begin(self, sums: Array) -> None:
-        units, comm = self.measurement.units, self.measurement.comm
-        kinetic = float(comm.sum(sums[:1].copy())[0]) * units.kinetic
+    def _begin(self, rows: Array, sums: Array) -> None:
+        """``rows`` and ``sums`` of the present step, a sample."""
+        units, comm, step = self.measurement.units, self.measurement.comm, self.reader.step
+        system = comm.sum(sums.copy())
+        kinetic = float(system[0]) * units.kinetic
         tags, types = self.reader.tags_and_types()
         self._block = self.measurement.begin(
             tags,
@@ -300,7 +313,11 @@ class PythonHost:
             masses=self.reader.masses_of_group(),
             total_mass=float(self.reader.masses().sum()),
             degrees_of_freedom=self.reader.degrees_of_freedom(kinetic, units.boltzmann),
+            start=Start(now=step, first=step, positions=rows[:, 1:4], sums=system),
         )
+        continued = self.measurement.continued
+        if continued is not None:
+            self._last, self._last_sums, self._new_stretch = continued.step, sums, self.measurement.new_stretch
 
     def _deliver(self) -> None:
         packed, new_stretch = self._packed(), self._new_stretch

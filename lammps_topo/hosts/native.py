@@ -18,12 +18,13 @@ import numpy as np
 
 from ..config import Config, parse_config, read_text, words_to_overrides
 from ..errors import ConfigError, TopoError
-from ..measurement import Host, Measurement
+from ..measurement import Host, Measurement, Start
+from ..restart import Named
 from ..stream.block import SUMS, Packed
 from ..stream.communicator import Communicator, communicator
 
-LINK_VERSION = 3
-_MESSAGE = 4096
+LINK_VERSION = 4
+_MESSAGE, _NAME = 4096, 40
 
 
 class Link(ctypes.Structure):
@@ -31,7 +32,7 @@ class Link(ctypes.Structure):
 
 
 Callback = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.POINTER(Link))
-_CALLBACKS = ("create", "setup", "take", "vector_update", "finish", "close")
+_CALLBACKS = ("create", "setup", "take", "vector_update", "save", "finish", "close")
 Link._fields_ = [
     ("version", c_int32), ("size", c_int32),
     ("ranks", c_int32), ("rank", c_int32), ("mpi_comm", c_int32),
@@ -40,11 +41,14 @@ Link._fields_ = [
     ("id", c_char_p), ("group", c_char_p), ("units", c_char_p), ("lammps", c_char_p),
     ("every", c_int64), ("timestep", c_double),
     ("want_velocity", c_int32), ("want_charge", c_int32), ("want_force", c_int32), ("vector_length", c_int32),
-    ("force", c_char_p), ("block", c_int64),
+    ("force", c_char_p), ("block", c_int64), ("checkpoint_steps", c_int64),
     ("atoms", c_int64), ("tag", ctypes.POINTER(c_int64)), ("type", ctypes.POINTER(c_int32)),
     ("mass", ctypes.POINTER(c_double)),
     ("total_mass", c_double), ("degrees_of_freedom", c_double),
-    ("restarted", c_int32),
+    ("position", ctypes.POINTER(c_double)), ("system", c_double * len(SUMS)), ("now", c_int64),
+    ("restarted", c_int32), ("restart_edited", c_int32), ("restart_step", c_int64), ("restart_state", c_char * _NAME),
+    ("state", c_char * _NAME), ("measurement", c_char * _NAME), ("restart_measurement", c_char * _NAME),
+    ("last_sample", c_int64),
     ("samples", c_int64), ("rows", c_int64), ("width", c_int64),
     ("step", ctypes.POINTER(c_int64)), ("count", ctypes.POINTER(c_int64)),
     ("row", ctypes.POINTER(c_double)), ("sums", ctypes.POINTER(c_double)), ("volume", ctypes.POINTER(c_double)),
@@ -121,14 +125,37 @@ class NativeHost:
 
     def setup(self) -> None:
         link = self._link
-        if link.restarted:
-            self.measurement.notices.append("the run is a restart: a new measurement begins")
-        link.block = self.measurement.begin(
+        measurement, every = self.measurement, link.every
+        link.block = measurement.begin(
             _copy(link.tag, link.atoms, np.int64),
             _copy(link.type, link.atoms, np.int64),
             masses=_copy(link.mass, link.atoms, np.float64),
             total_mass=link.total_mass,
             degrees_of_freedom=link.degrees_of_freedom,
+            start=Start(
+                now=link.now,
+                first=-(-link.now // every) * every,
+                positions=_view(link.position, (link.atoms, 3)),
+                sums=np.array(link.system[:]),
+                named=self._named(),
+            ),
+        )
+        link.checkpoint_steps = measurement.config.checkpoint_steps or 0
+        link.last_sample = -1 if measurement.continued is None else measurement.continued.step
+        link.new_stretch = measurement.new_stretch
+
+    def _named(self) -> Named | None:
+        """What the restart file says of the measurement."""
+        link = self._link
+        if not link.restarted:
+            return None
+        if link.restarted < 0:
+            return Named(link.now, "", "")
+        return Named(
+            step=link.restart_step,
+            generation=link.restart_state.decode(errors="replace"),
+            measurement=link.restart_measurement.decode(errors="replace"),
+            edited=bool(link.restart_edited),
         )
 
     def take(self) -> None:
@@ -137,6 +164,12 @@ class NativeHost:
     def vector_update(self) -> None:
         values = self.measurement.vector()
         ctypes.memmove(self._link.vector, values.ctypes.data, values.nbytes)
+
+    def save(self) -> None:
+        """LAMMPS writes a restart file: the state that belongs to it is named there."""
+        link = self._link
+        link.state = self.measurement.checkpoint(self._packed(), new_stretch=bool(link.new_stretch)).encode()
+        link.measurement = self.measurement.name.encode()
 
     def finish(self) -> None:
         self.measurement.finish(self._packed(), new_stretch=bool(self._link.new_stretch))

@@ -24,6 +24,10 @@ class Invoke:
     """What python/invoke calls: at the first call it meets the run, at the end of the program it writes the results.
 
     ``invoke(lmp)`` is collective; an error is printed once and ends the run on all ranks.
+
+    LAMMPS does not tell it when a restart file is written: with ``restart 1000`` in the input, take
+    ``checkpoint_steps=1000``, so that there is a state for each; or call :meth:`checkpoint` beside ``write_restart``
+    (``python`` command of LAMMPS). A run that continues is recognised by its step and by where its atoms are.
     """
 
     def __init__(self, config: str | None = None, *, every: int, group: str = "all", **overrides: Any) -> None:
@@ -45,6 +49,10 @@ class Invoke:
         except Exception:
             self._say(f"ERROR: fix topo: {traceback.format_exc()}")
             raise
+
+    def checkpoint(self) -> bool:
+        """Write the state with all samples so far, to continue from; False if it is not written. Collective."""
+        return self._host is not None and bool(self._host.checkpoint())
 
     def write(self) -> None:
         """Write the results file now."""

@@ -10,7 +10,8 @@ import numpy as np
 
 from ..config import Config
 from ..errors import ConfigError, FileError
-from ..measurement import Host, Measurement
+from ..generations import remove_states
+from ..measurement import Host, Measurement, Start
 from ..stream.block import SUMS, Array, Packed
 from ..stream.communicator import Alone
 from .trajectory import TrajectoryFrame, open_trajectory
@@ -20,6 +21,8 @@ def analyze(
     path: str | Path, config: Config, *, name: str | None = None, progress: Callable[[int], None] | None = None
 ) -> Measurement:
     """Measure a trajectory and write its results file.
+
+    An analysis that was killed continues from its last state; one that is complete leaves none.
 
     Parameters
     ----------
@@ -52,15 +55,35 @@ def analyze(
         masses=masses,
         total_mass=float(masses.sum()),
         degrees_of_freedom=freedom,
+        start=Start(
+            now=first.step, first=first.step, positions=np.asarray(first.x), sums=np.zeros(len(SUMS)), replay=True
+        ),
     )
-    read = 0
-    for chunk in _chunks(chain((first, second), frames), block):
+    rest = chain((first, second), frames)
+    read = _pass_over(path, rest, measurement) if measurement.continued is not None else 0
+    for chunk in _chunks(rest, block, second.step - first.step, config.checkpoint_steps):
         measurement.take(_pack(chunk, masses, has_velocity, has_charge, force is not None))
         read += len(chunk)
         if progress is not None:
             progress(read)
-    measurement.finish()
+    measurement.finish(state=False)
+    remove_states(measurement.path, measurement.name)
     return measurement
+
+
+def _pass_over(path: str | Path, frames: Iterator[TrajectoryFrame], measurement: Measurement) -> int:
+    """Frames up to the last one that the state knows; their number."""
+    assert measurement.continued is not None
+    last = measurement.continued.step
+    for number, frame in enumerate(frames, start=1):
+        if frame.step == last and measurement.is_at(frame.tags, np.asarray(frame.x)):
+            return number
+        if frame.step >= last:
+            break
+    raise FileError(
+        f"'{path}' is not the trajectory whose analysis was interrupted at step {last} (the state beside "
+        f"'{measurement.path}' has other positions there); begin anew with '--set restart never'"
+    )
 
 
 def _measurement(
@@ -127,15 +150,15 @@ def _element_mass(name: str, measurement: Measurement) -> float:
     return mass
 
 
-def _chunks(frames: Iterable[TrajectoryFrame], size: int) -> Iterator[list[TrajectoryFrame]]:
-    """Lists of at most ``size`` frames; a gap between steps ends a list."""
+def _chunks(
+    frames: Iterable[TrajectoryFrame], size: int, spacing: int, checkpoint: int | None
+) -> Iterator[list[TrajectoryFrame]]:
+    """Lists of at most ``size`` frames; what is not ``spacing`` steps later, or a step of a checkpoint, ends a list."""
     chunk: list[TrajectoryFrame] = []
-    spacing = 0
     for frame in frames:
         if chunk:
-            if not spacing:
-                spacing = frame.step - chunk[-1].step
-            if len(chunk) == size or frame.step != chunk[-1].step + spacing:
+            due = checkpoint is not None and chunk[-1].step % checkpoint == 0
+            if len(chunk) == size or due or frame.step != chunk[-1].step + spacing:
                 yield chunk
                 chunk = []
         chunk.append(frame)

@@ -7,9 +7,10 @@ from typing import NoReturn
 import numpy as np
 
 from ..errors import StreamError
-from .block import SUMS, Array, Block, Packed, Totals
+from .block import SUMS, Array, Block, Integers, Packed, Totals
 from .communicator import Communicator, agree
 from .ownership import Misfit, Ownership
+from .snapshot import Snapshot
 
 #: A volume that differs by more than this (relative) is a changed box, not rounding.
 _VOLUME_TOLERANCE = 1e-9
@@ -62,6 +63,39 @@ class Assembly:
     def restart_stretch(self) -> None:
         """The next block begins a new stretch, whatever its step."""
         self._last_step = None
+
+    @property
+    def positions(self) -> Array:
+        """(3, n) unwrapped positions of the own atoms at the last sample."""
+        position: Array = self._reference + self._before
+        return position
+
+    def is_at(self, tags: Integers, positions: Array) -> bool:
+        """Whether atoms of these tags (n,) are at the positions (n, 3) of the last sample. Collective."""
+        rows: Array = np.column_stack((tags, positions)).astype(np.float64)
+        counts = np.array([len(tags)])
+        fields, misfit = self._ownership.redistribute(rows, counts)
+        before = self.positions
+        near = misfit is None and np.allclose(
+            fields[:, 0], before, rtol=1e-9, atol=1e-9 * np.abs(before).max(initial=1.0)
+        )
+        return all(self._comm.collect(bool(near)))
+
+    def state(self) -> Snapshot:
+        """What it remembers."""
+        known = {"last_step": self._last_step, "volume": self._volume}
+        held = {name: value for name, value in known.items() if value is not None}
+        return Snapshot(
+            {"index": self._index, "centre": self._centre, **held},
+            atoms={"reference": self._reference, "before": self._before, "charge_before": self._charge_before},
+        )
+
+    def restore(self, state: Snapshot) -> None:
+        self._index, self._centre = state.number("index"), state["centre"]
+        self._last_step = state.number("last_step") if "last_step" in state else None
+        self._volume = float(state["volume"]) if "volume" in state else None
+        self._reference, self._before = state["reference"], state["before"]
+        self._charge_before = state["charge_before"]
 
     @property
     def volume(self) -> float:

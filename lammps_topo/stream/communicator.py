@@ -38,6 +38,10 @@ class Communicator(Protocol):
         """Everybody's ``value`` on every rank, by rank."""
         ...
 
+    def pass_on(self, array: NDArray[Any] | None, source: int, target: int) -> NDArray[Any] | None:
+        """The ``array`` of rank ``source`` on rank ``target``; only these two need to call."""
+        ...
+
     def swap_counts(self, counts: NDArray[np.int64]) -> NDArray[np.int64]:
         """Row p of ``counts`` (size, B) goes to rank p; returned are the rows that came, by sender."""
         ...
@@ -67,6 +71,9 @@ class Alone:
 
     def collect(self, value: Any) -> list[Any]:
         return [value]
+
+    def pass_on(self, array: NDArray[Any] | None, source: int, target: int) -> NDArray[Any] | None:
+        return array
 
     def swap_counts(self, counts: NDArray[np.int64]) -> NDArray[np.int64]:
         return counts
@@ -101,6 +108,14 @@ class Ranks:
 
     def collect(self, value: Any) -> list[Any]:
         return self._comm.allgather(value)
+
+    def pass_on(self, array: NDArray[Any] | None, source: int, target: int) -> NDArray[Any] | None:
+        if source == target:
+            return array
+        if self.rank == source:
+            self._comm.send(array, target)
+        received: NDArray[Any] | None = self._comm.recv(source=source) if self.rank == target else None
+        return received
 
     def swap_counts(self, counts: NDArray[np.int64]) -> NDArray[np.int64]:
         received = np.empty_like(counts)

@@ -193,6 +193,7 @@ signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 resource.setrlimit(resource.RLIMIT_FSIZE, (200_000, 200_000))
 try:
     session.run(40000)
+    session.results()  # the run may have been too short for a file of its own
 except Exception as error:
     print(error)
 print(lammps_topo.read_results("topo.topo.h5").record.samples)

@@ -96,14 +96,6 @@ def test_partitions_have_a_file_each(start, tmp_path, repository):
     assert record_of(tmp_path, "topo.0").samples == record_of(tmp_path, "topo.1").samples == 11
 
 
-def test_restart_begins_a_new_measurement(lmp, start, agi, tmp_path):
-    lmp(f"{start}fix topo all topo 4\nrun 40\nwrite_restart a.restart\n", tmp_path, ranks=2)
-    script = f"read_restart a.restart{RUN}fix topo all topo 4\nrun 20\n"
-    finished = lmp(script, tmp_path)
-    assert "the run is a restart: a new measurement begins" in finished.stdout
-    assert (record_of(tmp_path, "topo.1").last_step, record_of(tmp_path).first_step) == (40, 40)
-
-
 def test_error_of_lammps_leaves_what_was_measured(lmp, start, tmp_path):
     script = f"{start}fix topo all topo 4\nvariable s equal step\nfix stop all halt 50 v_s >= 100 error hard\nrun 400\n"
     lmp(script, tmp_path, ranks=2, check=False)

@@ -86,3 +86,19 @@ def test_any_data_is_a_configuration_or_a_sentence(data):
 
     with contextlib.suppress(ConfigError):
         parse_config(yaml.safe_dump(data), source="fuzz")
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        (
+            "restart: sometimes",
+            "key 'restart' has the value 'sometimes', but input should be 'auto', 'never' or 'require'",
+        ),
+        ("generations: 0", "key 'generations' has the value 0, but input should be greater than or equal to 1"),
+        ("checkpoint_steps: 0", "key 'checkpoint_steps' has the value 0"),
+    ],
+)
+def test_keys_of_the_state(text, sentence):
+    with pytest.raises(ConfigError, match=sentence):
+        parse_config(text)

@@ -127,6 +127,19 @@ def test_batches_hold_all_lags_of_their_origins(lags, every):
             assert sums[2, 1, lag] == pytest.approx(expected, rel=1e-9, abs=1e-9)
 
 
+def test_norm_is_the_mean_square_of_both_ends():
+    quantities = motion(300)
+    found = observe(quantities, at_random(6), lags=40, every=8)
+    assert found.pairs == (*PAIRS, "norm")
+    v, sums = quantities["v"], found.sums.sum(axis=0)
+    for lag in (0, 1, 17, 39):
+        origins = np.arange(0, 300 - lag, 8)
+        both = 0.5 * (v[:, origins] ** 2 + v[:, origins + lag] ** 2).sum(axis=(0, 1))
+        expected = [both[group].mean() for group in GROUPS]
+        assert np.allclose(sums[-1, :, lag], expected, rtol=1e-10)
+    assert np.allclose(sums[-1, :, 0], sums[0, :, 0], rtol=1e-12)
+
+
 def test_a_rank_without_atoms_of_a_species_adds_nothing():
     found = Correlations([slice(0, 0), slice(0, 2)], POPULATION, pairs=("vv",), lags=8, every=1)
     found.observe(0, v=np.ones((3, 20, 2)))

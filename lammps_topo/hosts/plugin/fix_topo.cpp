@@ -15,6 +15,7 @@
 #include "update.h"
 #include "utils.h"
 
+#include <algorithm>
 #include <cmath>
 #include <cstring>
 #include <set>
@@ -34,6 +35,15 @@ static const char cite_fix_topo[] =
     "}\n\n";
 
 namespace {
+
+// What a restart file holds of this fix: which state of the measurement belongs to it. See lammps_topo/restart.py.
+constexpr int64_t RESTART_VERSION = 0x746f706f0001;    // "topo", and a number
+struct RestartRecord {
+  int64_t version, step;
+  int64_t edited;       // the system was changed between the last sample and the writing
+  double sums[7];       // of the system when it was written, as in add_sums
+  char state[TOPO_NAME_LENGTH], measurement[TOPO_NAME_LENGTH];
+};
 
 std::set<FixTopo *> alive;
 
@@ -136,6 +146,7 @@ int FixTopo::setmask()
 
 void FixTopo::init()
 {
+  if (!trouble.empty()) error->all(FLERR, "fix {} topo: {}", id, trouble);
   if (failed) error->all(FLERR, "fix {} topo: the measurement has ended with an error; unfix it and define it again", id);
   if (domain->box_change_size || domain->box_change_shape)
     error->all(FLERR,
@@ -173,6 +184,7 @@ void FixTopo::initial_integrate(int)
 
 void FixTopo::end_of_step()
 {
+  if (!trouble.empty()) error->all(FLERR, "fix {} topo: {}", id, trouble);
   if (incomplete) complete();    // a rerun has no integration
   if (update->ntimestep != last_sample) sample();
 }
@@ -240,8 +252,8 @@ void FixTopo::prepare()
 {
   std::vector<int64_t> tags;
   std::vector<int32_t> types;
-  std::vector<double> masses;
-  double total = 0.0;
+  std::vector<double> masses, positions;
+  double total = 0.0, unwrapped[3];
   for (int i = 0; i < atom->nlocal; i++) {
     const double mass = atom->rmass ? atom->rmass[i] : atom->mass[atom->type[i]];
     total += mass;
@@ -249,12 +261,17 @@ void FixTopo::prepare()
     tags.push_back(atom->tag[i]);
     types.push_back(atom->type[i]);
     masses.push_back(mass);
+    domain->unmap(atom->x[i], atom->image[i], unwrapped);
+    positions.insert(positions.end(), unwrapped, unwrapped + 3);
   }
   link.atoms = static_cast<int64_t>(tags.size());
   link.tag = tags.data();
   link.type = types.data();
   link.mass = masses.data();
   link.total_mass = total;
+  link.position = positions.data();
+  link.now = update->ntimestep;
+  global_sums(link.system);
   Compute *temperature = modify->get_compute_by_id("thermo_temp");
   link.degrees_of_freedom = 0.0;
   if (temperature) {
@@ -262,7 +279,9 @@ void FixTopo::prepare()
     link.degrees_of_freedom = temperature->dof;
   }
   call(link.setup);
-  link.mass = nullptr;    // masses is gone soon
+  link.mass = link.position = nullptr;    // they are gone soon
+  last_sample = link.last_sample;
+  if (last_sample < 0) end_step = -1;    // a new measurement
   link.width = 4 + 3 * link.want_velocity + link.want_charge + 3 * link.want_force;
   const auto block = static_cast<size_t>(link.block);
   steps.reserve(block);
@@ -311,7 +330,13 @@ void FixTopo::sample(bool awaits_force)
   last_sample = step;
   incomplete = awaits_force;
   show_block();
-  if (!incomplete && static_cast<int64_t>(steps.size()) >= link.block) deliver(link.take);
+  if (!incomplete && block_ends()) deliver(link.take);
+}
+
+bool FixTopo::block_ends() const
+{
+  if (static_cast<int64_t>(steps.size()) >= link.block) return true;
+  return link.checkpoint_steps && !steps.empty() && steps.back() % link.checkpoint_steps == 0;
 }
 
 // The sample taken at setup gets its forces, now that every fix has been set up. Atoms are still in the same order, but
@@ -332,7 +357,7 @@ void FixTopo::complete()
   }
   incomplete = false;
   show_block();
-  if (static_cast<int64_t>(steps.size()) >= link.block) deliver(link.take);
+  if (block_ends()) deliver(link.take);
 }
 
 // A sample whose forces never came.
@@ -425,27 +450,42 @@ void FixTopo::show_block()
 void FixTopo::deliver(int (*function)(TopoLink *))
 {
   call(function);
+  clear_block();
+}
+
+void FixTopo::clear_block()
+{
+  if (!steps.empty()) link.new_stretch = 0;    // else it waits for the sample that begins the stretch
   steps.clear();
   counts.clear();
   rows.clear();
   sums.clear();
   volumes.clear();
   show_block();
-  link.new_stretch = 0;
   vector_step = -1;
 }
 
 // A call into Python that ends the run, on all ranks with one message, if it fails.
 void FixTopo::call(int (*function)(TopoLink *))
 {
+  if (try_call(function)) error->all(FLERR, "fix {} topo: {}", id, link.message);
+}
+
+int FixTopo::try_call(int (*function)(TopoLink *))
+{
   link.message[0] = link.notice[0] = '\0';
   if (!function) error->all(FLERR, "fix {} topo: the Python interpreter has gone", id);
   const int status = function(&link);
-  if (link.notice[0] && comm->me == 0) utils::logmesg(lmp, "fix {} topo: {}\n", id, link.notice);
-  if (status) {
-    failed = true;
-    error->all(FLERR, "fix {} topo: {}", id, link.message);
+  if (link.notice[0] && comm->me == 0) {
+    const std::string notices = link.notice;    // a line each
+    for (size_t begin = 0; begin < notices.size();) {
+      const size_t end = std::min(notices.find('\n', begin), notices.size());
+      utils::logmesg(lmp, "fix {} topo: {}\n", id, notices.substr(begin, end - begin));
+      begin = end + 1;
+    }
   }
+  if (status) failed = true;
+  return status;
 }
 
 double FixTopo::compute_vector(int n)
@@ -463,23 +503,49 @@ double FixTopo::memory_usage()
   return link.bytes + static_cast<double>(sizeof(double) * (rows.capacity() + sums.capacity()));
 }
 
+// Collective, although rank 0 alone writes. The samples so far go over, and Python writes its state; whatever is wrong
+// with them must not spoil the restart file that LAMMPS is writing, and ends the run at the next step.
 void FixTopo::write_restart(FILE *fp)
 {
+  constexpr int no_run = 0, minimisation = 2;
+  RestartRecord record{};
+  record.version = RESTART_VERSION;
+  record.step = update->ntimestep;
+  if (ready && !failed && link.save) {
+    if (incomplete) complete();
+    record.edited = link.new_stretch || update->whichflag == minimisation ||
+        (update->whichflag == no_run && (end_step < 0 || was_edited()));
+    if (try_call(link.save)) {
+      trouble = link.message;
+      if (comm->me == 0) error->warning(FLERR, "fix {} topo: {}", id, trouble);
+    } else {
+      std::memcpy(record.state, link.state, TOPO_NAME_LENGTH);
+      std::memcpy(record.measurement, link.measurement, TOPO_NAME_LENGTH);
+    }
+    clear_block();
+  }
+  global_sums(record.sums);
   if (comm->me) return;
-  const double record[2] = {static_cast<double>(TOPO_LINK_VERSION), static_cast<double>(last_sample)};
   const int size = sizeof(record);
   fwrite(&size, sizeof(int), 1, fp);
-  fwrite(record, sizeof(double), 2, fp);
+  fwrite(&record, size, 1, fp);
 }
 
 void FixTopo::restart(char *buffer)
 {
-  double record[2];
-  std::memcpy(record, buffer, sizeof(record));
-  if (record[0] != TOPO_LINK_VERSION)
-    error->all(FLERR, "fix {} topo: the restart file was written by another version of fix topo (record {}, expected {})",
-               id, record[0], TOPO_LINK_VERSION);
-  link.restarted = 1;
+  RestartRecord record;
+  std::memcpy(&record.version, buffer, sizeof(record.version));
+  link.restarted = record.version == RESTART_VERSION ? 1 : -1;
+  if (link.restarted < 0) return;
+  std::memcpy(&record, buffer, sizeof(record));
+  link.restart_step = record.step;
+  link.restart_edited = record.edited != 0;
+  std::memcpy(link.restart_state, record.state, TOPO_NAME_LENGTH);
+  std::memcpy(link.restart_measurement, record.measurement, TOPO_NAME_LENGTH);
+  link.restart_state[TOPO_NAME_LENGTH - 1] = link.restart_measurement[TOPO_NAME_LENGTH - 1] = '\0';
+  // an edit between reading the file and the run begins a new stretch
+  end_step = record.step;
+  std::memcpy(end_sums, record.sums, sizeof(end_sums));
 }
 
 // MPI_Finalize deletes the attributes of MPI_COMM_SELF first: the one moment that LAMMPS's error->all leaves us.

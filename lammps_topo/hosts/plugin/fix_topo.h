@@ -45,12 +45,18 @@ class FixTopo : public Fix {
   bigint end_step;
   double end_sums[SUMS];
 
+  // what ended the measurement where LAMMPS must not be stopped at once
+  std::string trouble;
+
   // the block that is being filled
   std::vector<int64_t> steps, counts;
   std::vector<double> rows, sums, volumes;
   std::vector<double> values;    // of the global vector
 
   void call(int (*)(TopoLink *));
+  int try_call(int (*)(TopoLink *));
+  void clear_block();
+  bool block_ends() const;
   void sample(bool awaits_force = false);
   void complete();
   void drop_incomplete();

@@ -6,8 +6,9 @@
 
 #include <cstdint>
 
-#define TOPO_LINK_VERSION 3
+#define TOPO_LINK_VERSION 4
 #define TOPO_MESSAGE_LENGTH 4096
+#define TOPO_NAME_LENGTH 40
 
 extern "C" {
 
@@ -32,6 +33,7 @@ struct TopoLink {
   int32_t vector_length;
   const char *force;    // "total", or a part of it: a per-atom vector of LAMMPS, c_ID, f_ID or d2_NAME; Python's memory
   int64_t block;        // samples in a block, set by setup()
+  int64_t checkpoint_steps;    // a block ends at multiples of this, 0: wherever it is full
 
   // the group's atoms on this rank, set by the fix before setup()
   int64_t atoms;
@@ -40,7 +42,19 @@ struct TopoLink {
   const double *mass;    // set before setup() only
   double total_mass;    // of all atoms of the system on this rank
   double degrees_of_freedom;    // as compute temp counts them
-  int32_t restarted;    // 1 if this fix was found in a restart file
+  const double *position;       // unwrapped, set before setup() only
+  double system[7];             // sums over all atoms of all ranks: stream/block.py
+  int64_t now;                  // the timestep
+
+  // the record of this fix in the restart file that was read
+  int32_t restarted;    // 1 if there is one, −1 if there is one that is not understood
+  int32_t restart_edited;    // the system was changed between its last sample and the writing
+  int64_t restart_step;
+  char restart_state[TOPO_NAME_LENGTH];    // the state that was written with it, empty if there was none
+
+  // set by setup() and save(): the newest state, the measurement, and the last sample, −1 if there is none
+  char state[TOPO_NAME_LENGTH], measurement[TOPO_NAME_LENGTH], restart_measurement[TOPO_NAME_LENGTH];
+  int64_t last_sample;
 
   // a block of samples, set by the fix before take(), finish() and close(); empty when it has been taken
   int64_t samples, rows, width;
@@ -58,6 +72,7 @@ struct TopoLink {
   int (*setup)(TopoLink *);
   int (*take)(TopoLink *);
   int (*vector_update)(TopoLink *);
+  int (*save)(TopoLink *);      // takes the block, too, and writes the state
   int (*finish)(TopoLink *);    // end of a run
   int (*close)(TopoLink *);     // end of the fix: writes what is not written yet
 };
