@@ -8,11 +8,12 @@ BIN := $(VENV)/bin
 DEBIAN_PYTHON := /usr/bin/python3
 SOURCES := pyproject.toml $(wildcard lammps_topo/hosts/plugin/*.cpp lammps_topo/hosts/plugin/*.h) lammps_topo/hosts/plugin_build.py
 
-.PHONY: help install demo test lint unit debian benchmark clean
+.PHONY: help install demo test lint unit debian soak benchmark clean
 
 help:
 	@echo "make demo       run alpha-AgI with mpirun ... lmp and show its conductivity (5 minutes)"
 	@echo "make test       set up and pass all tests"
+	@echo "make soak       kill and continue runs at 220 random instants, fuzz what reads files (half an hour)"
 	@echo "make benchmark  what the plugin costs (half an hour)"
 
 $(VENV)/.lammps:
@@ -47,7 +48,8 @@ lint: $(VENV)/.test
 	$(BIN)/mypy
 
 unit: $(VENV)/.test
-	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -P -m pytest tests
+	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -P -m pytest -n 2 tests/unit tests/physics
+	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -P -m pytest tests/peers tests/engine tests/faults
 
 # The second door: this package for the Python of Debian's LAMMPS, where there is one.
 debian: $(if $(wildcard /usr/bin/lmp),.venv-debian/.installed)
@@ -56,6 +58,11 @@ debian: $(if $(wildcard /usr/bin/lmp),.venv-debian/.installed)
 	$(DEBIAN_PYTHON) -m venv --system-site-packages .venv-debian
 	LAMMPS_TOPO_NO_PLUGIN=1 .venv-debian/bin/python -m pip install --quiet .
 	touch $@
+
+# Random kills, all of which must be recovered, and long fuzzing; SOAK="--replay 1000 --lmp 300 --seed 7" for more.
+SOAK ?=
+soak: $(VENV)/.test
+	PATH="$(CURDIR)/$(BIN):$$PATH" nice -n 19 $(BIN)/python -P tests/faults/soak.py $(SOAK)
 
 benchmark: $(VENV)/.test
 	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python benchmarks/overhead.py

@@ -217,9 +217,12 @@ def check(files: Sequence[Path]) -> None:
 @main.command()
 @click.argument("files", nargs=-1, required=True, type=click.Path(dir_okay=False, path_type=Path))
 @click.option("--species", help="Of a results file; the first one that is followed by default.")
-@click.option("--columns", default="1,2", show_default=True, help="Of a table: lag and ⟨v(t)·v(0)⟩, counted from 1.")
+@click.option(
+    "--columns", help="Of a table: lag and ⟨v(t)·v(0)⟩, counted from 1; 1,2 (fix ave/correlate: 2,4) by default."
+)
 @click.option("--interval", type=float, help="Time between lags, where the table has no column of lags.")
 @click.option("--timestep", type=float, help="Time of a step, where the lags are counted in steps.")
+@click.option("--origin", type=float, default=0.0, help="Lag or step in the table that is lag 0 (compute vacf).")
 @click.option("--units", default="metal", show_default=True, help="LAMMPS unit style of a table.")
 @click.option("--mass", type=float, help="Mass of an atom, for a table.")
 @click.option("--temperature", type=float, help="For a table; for a results file that measured in place of its own.")
@@ -227,8 +230,9 @@ def check(files: Sequence[Path]) -> None:
 @click.option("--prony", type=click.IntRange(1, 8), help="Terms of the series for --gle and --gld.")
 @click.option("--gle", type=click.Path(dir_okay=False, path_type=Path), help="Write a drift matrix for fix gle.")
 @click.option("--gld", is_flag=True, help="Print a line for fix gld.")
-def kernel(files: Sequence[Path], species: str | None, columns: str, interval: float | None, timestep: float | None,
-           units: str, mass: float | None, temperature: float | None, output: Path | None, prony: int | None,
+def kernel(files: Sequence[Path], species: str | None, columns: str | None, interval: float | None,
+           timestep: float | None, origin: float, units: str, mass: float | None, temperature: float | None,
+           output: Path | None, prony: int | None,
            gle: Path | None, gld: bool) -> None:  # fmt: skip
     """Memory kernel of a results file, or of velocity correlation functions in tables (several are replicas).
 
@@ -242,9 +246,11 @@ def kernel(files: Sequence[Path], species: str | None, columns: str, interval: f
     from .report.kernel_text import describe, write_table
 
     table, name = kernel_of_files(
-        files, species=species, columns=columns, interval=interval, timestep=timestep, units=units, mass=mass,
-        temperature=temperature,
+        files, species=species, columns=columns, interval=interval, timestep=timestep, origin=origin, units=units,
+        mass=mass, temperature=temperature,
     )  # fmt: skip
+    if gld and not table.temperature > 0:
+        raise ConfigError("--gld needs the temperature of the thermostat: give --temperature")
     click.echo(describe(table, name))
     if output is not None:
         write_table(output, table, name)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -20,9 +21,10 @@ def kernel_of_files(
     files: Sequence[str | Path],
     *,
     species: str | None = None,
-    columns: str = "1,2",
+    columns: str | None = None,
     interval: float | None = None,
     timestep: float | None = None,
+    origin: float = 0.0,
     units: str = "metal",
     mass: float | None = None,
     temperature: float | None = None,
@@ -36,6 +38,7 @@ def kernel_of_files(
     species : of a results file, the first one by default
     columns : of a table, counted from 1: the lag (unless ``interval`` is given) and ⟨v(t)·v(0)⟩, of any scale
     interval, timestep : time between lags, or time of a step where lags are counted in steps
+    origin : what the column of lags holds at lag 0
     units : LAMMPS unit style of a table, of ``mass`` and ``temperature``
     mass, temperature : for a table; without a temperature there is no diffusion coefficient
 
@@ -45,6 +48,12 @@ def kernel_of_files(
         A file cannot be read, something about it is not known, or there is too little in it.
     """
     paths = [Path(file) for file in files]
+    numbers = {"interval": interval, "timestep": timestep, "mass": mass, "temperature": temperature}
+    for what, value in numbers.items():
+        if value is not None and not 0 < value < math.inf:
+            raise ConfigError(f"--{what} is {value:g}, but must be a positive number")
+    if interval is not None and timestep is not None:
+        raise ConfigError("give --interval, the time between lags, or --timestep, where lags count steps, but not both")
     if any(path.name.endswith(_SUFFIX) for path in paths):
         if len(paths) > 1:
             raise ConfigError("one results file at a time has a kernel; merge replicas first (lammps-topo merge)")
@@ -55,10 +64,10 @@ def kernel_of_files(
             name for name, n in zip(record.correlations.groups, record.correlations.followed, strict=True) if n
         )
         return kernel_of_record(record, name, unit_style(record.units), temperature=temperature), name
-    if mass is None or not mass > 0:
+    if mass is None:
         raise ConfigError("a table does not say the mass of an atom: give a positive --mass, in the units of --units")
-    chosen = _columns(columns, 1 if interval is not None else 2)
-    tables = [read_correlation(path, chosen, interval) for path in paths]
+    chosen = None if columns is None else _columns(columns, 1 if interval is not None else 2)
+    tables = [read_correlation(path, chosen, interval, origin) for path in paths]
     first = tables[0]
     for path, table in zip(paths, tables, strict=True):
         _belongs(path, table, paths[0], first)

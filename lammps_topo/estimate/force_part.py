@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.interpolate import CubicSpline
 
-from .kernel_tail import fit_tail
+from .kernel_tail import fit_tail, tail_weights
 from .tagged import COMPONENTS, power_spectrum, sampled, window_replicas
 from .volterra import force_from_kernel, integrated_kernel, kernel_from_integral
 
@@ -54,7 +55,9 @@ def kernel_part(
     steps = np.arange(series.shape[2])
     push = CubicSpline(steps, data.curves[:, 1], axis=-1).antiderivative()(steps) * interval
     integral = integrated_kernel(data.curves[:, 0], interval, -push / data.curves[:, 0, :1])
-    plateau = integral @ tail.weights
+    # as in memory_kernel: the whole by the weights of the tail alone, replicas to first order about it
+    level = tail_weights(half, tail.begin, tail.time, order=0 if math.isnan(tail.time) else 1)[0]
+    plateau = level @ integral[0] + (integral - integral[0]) @ tail.weights
     return KernelPart(half, integral[0], data.error(integral), float(plateau[0]), float(data.error(plateau)))
 
 

@@ -17,6 +17,9 @@ from .result import Result
 
 Array = NDArray[np.float64]
 
+#: Relative spread of the masses of a species from which its atoms have no memory kernel in common.
+ONE_MASS = 1e-6
+
 
 @dataclass(frozen=True)
 class KernelTable:
@@ -27,12 +30,18 @@ class KernelTable:
     kernel : over mass
     mass : energy·time²/length²: k_B T/⟨v²⟩ of a run, else the mass that was given
     thermal : k_B T; NaN where no temperature is known
+    warmth : relative error of the temperature
+    measured : whether the mass is that of a run, with the error of ⟨v²⟩
+    notes : what to heed
     """
 
     kernel: MemoryKernel
     mass: float
     thermal: float
     units: Units
+    warmth: float = 0.0
+    measured: bool = False
+    notes: tuple[str, ...] = ()
 
     @property
     def atom_mass(self) -> float:
@@ -46,26 +55,30 @@ class KernelTable:
 
     def results(self, name: str) -> list[Result]:
         """Friction, Γ(0), memory time and, where the temperature is known, diffusion coefficient."""
-        kernel, units, mass = self.kernel, self.units, self.mass
+        kernel, units = self.kernel, self.units
         tail = {
             "tail_share": kernel.tail.missing,
             "tail_time": kernel.tail.time * units.picosecond,
             "tail_time_unit": units.time_label,
             "window": float(kernel.lag[-1]) * units.picosecond,
             "window_unit": units.time_label,
-            "groups": kernel.groups,
+            **({"groups": kernel.groups} if kernel.groups else {}),
         }
+        friction = self.mass * kernel.plateau * units.friction
+        initial = self.mass * kernel.initial * units.stiffness
+        # with a mass k_B T/⟨v²⟩ the errors are those of D = ⟨v²⟩/plateau and of K(0)/⟨v²⟩
+        relative = kernel.diffusion_error / kernel.diffusion if self.measured else kernel.plateau_error / kernel.plateau
+        stiff = kernel.stiffness_error / kernel.stiffness if self.measured else kernel.initial_error / kernel.initial
         found = [
-            Result("friction", name, "kernel", mass * kernel.plateau * units.friction,
-                   mass * kernel.plateau_error * units.friction, units.label("kg/s"), tail),
-            Result("initial_kernel", name, "kernel", mass * kernel.initial * units.stiffness,
-                   mass * kernel.initial_error * units.stiffness, units.label("N/m")),
+            Result("friction", name, "kernel", friction, abs(friction) * math.hypot(relative, self.warmth),
+                   units.label("kg/s"), tail),
+            Result("initial_kernel", name, "kernel", initial, abs(initial) * math.hypot(stiff, self.warmth),
+                   units.label("N/m")),
             Result("memory_time", name, "kernel", kernel.memory_time * units.picosecond,
                    kernel.memory_time_error * units.picosecond, units.label("ps")),
         ]  # fmt: skip
         if self.thermal > 0:
-            diffusion = self.thermal / (mass * kernel.plateau) * units.diffusion
-            relative = kernel.plateau_error / kernel.plateau
+            diffusion = self.thermal / (self.mass * kernel.plateau) * units.diffusion
             found.append(
                 Result("diffusion", name, "kernel", diffusion, abs(diffusion * relative), units.label("m^2/s"))
             )
@@ -110,12 +123,17 @@ def kernel_of_record(record: Record, species: str, units: Units, *, temperature:
     if not thermal > 0:
         raise EstimateError("the temperature is not known: give --temperature")
     number = correlations.groups.index(species)
+    if not correlations.mass_spread[number] <= ONE_MASS:
+        raise EstimateError(f"the atoms of '{species}' differ in mass, and have no memory kernel in common")
     kernel = memory_kernel(
         record.interval, velocity_sums(correlations, number), correlations.counts,
         batch_duration=correlations.batch * record.interval,
         acceleration_sums=acceleration_sums(correlations, number, units),
     )  # fmt: skip
-    return KernelTable(kernel, thermal / kernel.velocity_variance, thermal, units)
+    given = temperature is not None or not math.isfinite(record.temperature_error)
+    warmth = 0.0 if given else record.temperature_error / record.temperature
+    notes = () if kernel.groups else ("the run is too short for error bars",)
+    return KernelTable(kernel, thermal / kernel.velocity_variance, thermal, units, warmth, True, notes)
 
 
 def velocity_sums(correlations: CorrelationRecord, number: int) -> Array:

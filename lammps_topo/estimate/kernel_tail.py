@@ -68,7 +68,9 @@ def fit_tail(half_time: ArrayLike, integral: ArrayLike, spread: Callable[[Array]
     plateau = float(weights[0] @ values)
     beyond = -amplitude * math.exp((begin - times[-1]) / time)
     linear = tail_weights(times, begin, time, order=2)[0]
-    return TailFit(plateau=plateau, missing=beyond / plateau, time=time, begin=begin, weights=linear)
+    return TailFit(
+        plateau=plateau, missing=beyond / plateau if plateau else math.nan, time=time, begin=begin, weights=linear
+    )
 
 
 def tail_weights(times: Array, begin: float, time: float, *, order: int) -> Array:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from ..errors import EstimateError
 from .kernel_tail import TailFit, fit_tail, tail_weights
 from .tagged import COMPONENTS, FEWEST_LAGS, sampled, window_replicas
 from .volterra import integrated_kernel, kernel_from_integral
@@ -68,6 +69,14 @@ class MemoryKernel:
     extrapolated_error: float
     """Its standard error, on the safe side: what the edges of groups add (of order 1/interval²) cancels in the
     whole run."""
+    stiffness: float
+    """initial/<v²>, 1/length²: Gamma(0) over kB T."""
+    stiffness_error: float
+    """Its standard error, with that of <v²>, which is not independent of it."""
+    extrapolated_stiffness: float
+    """The same of ``extrapolated``."""
+    extrapolated_stiffness_error: float
+    """Its standard error."""
     memory_time: float
     """plateau/initial, time."""
     memory_time_error: float
@@ -142,6 +151,8 @@ def memory_kernel(
     lag = np.arange(correlation.shape[1], dtype=np.float64) * float(interval)
     half = 0.5 * (lag[1:] + lag[:-1])
     integral = integrated_kernel(correlation, interval)
+    if not (np.isfinite(integral).all() and integral.any() and np.abs(correlation[0]).max() < 1.5):
+        raise EstimateError("no memory kernel gives this correlation: it does not decay, or is all noise")
     kernel = kernel_from_integral(integral, interval)
     tail = fit_tail(half, integral[0], (lambda w: float(data.error(integral @ w))) if data.groups else None)
     plateau = tail.plateau + (integral - integral[0]) @ tail.weights  # replicas to first order about the fit
@@ -157,6 +168,8 @@ def memory_kernel(
         "diffusion": variance / plateau,
         "initial": initial,
         "extrapolated": extrapolated,
+        "stiffness": initial / variance,
+        "extrapolated_stiffness": extrapolated / variance,
         "memory_time": plateau / initial,
         "end_correlation": end_correlation,
         "end_kernel": end_kernel,

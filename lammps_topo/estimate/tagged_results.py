@@ -17,7 +17,7 @@ from ..errors import EstimateError
 from ..record import CorrelationRecord, Record
 from ..units import Units
 from .force_part import force_spectrum_from_kernel, kernel_part
-from .kernel_table import acceleration_sums, velocity_sums
+from .kernel_table import ONE_MASS, acceleration_sums, velocity_sums
 from .memory_kernel import MemoryKernel, memory_kernel
 from .prony import fit_prony
 from .result import Curve, Result, thinned
@@ -35,10 +35,10 @@ __all__ = ["TaggedResults", "tagged_results"]
 
 Array = NDArray[np.float64]
 
-#: Relative spread of the masses of a species from which its atoms have no memory kernel in common.
-_ONE_MASS = 1e-6
 #: Errors by which a check may be off before a note says so, where it is off by more than a hundredth, too.
 _DOUBTFUL, _NEGLIGIBLE = 3.0, 0.01
+#: Share of the thermal kinetic energy below which atoms do not move on their own.
+_HELD = 0.1
 #: Spectra are shown up to the frequency below which this share of them lies, and half as far again.
 _SHOWN = 0.995
 
@@ -107,7 +107,7 @@ class _Species:
         if "vv" in self._sums:
             self._sums["vv"] = velocity_sums(correlations, number)
         self._mass = float(correlations.mass[number])
-        self._alike = float(correlations.mass_spread[number]) <= _ONE_MASS and self._mass > 0
+        self._alike = float(correlations.mass_spread[number]) <= ONE_MASS and self._mass > 0
         self._bound = False
         self.kernel: MemoryKernel | None = None
 
@@ -135,8 +135,12 @@ class _Species:
                 acceleration_sums=self._accelerations,
             )  # fmt: skip
             ratio = self._mass * units.kinetic / thermal
-            self._add("equipartition", "vacf", ratio * kernel.velocity_variance, ratio * kernel.velocity_variance_error,
+            share = ratio * kernel.velocity_variance
+            self._add("equipartition", "vacf", share, ratio * kernel.velocity_variance_error,
                       "1", mass=self._mass * units.gram_per_mole, mass_unit=units.label("g/mol"))  # fmt: skip
+            if share < _HELD:
+                self.kernel = None
+                self._note(f"its atoms have {share:.2g} of the kinetic energy of free ones: something holds them")
 
     # ---- forces -----------------------------------------------------------------------------------------------------
 
@@ -176,13 +180,12 @@ class _Species:
     def memory(self, kernel: MemoryKernel) -> None:
         """The kernel, its value at t = 0 and its running integral."""
         units, mass = self._units, self._effective_mass(kernel)
-        starts = {"kernel": (kernel.extrapolated, kernel.extrapolated_error)}
+        starts = {"kernel": (kernel.extrapolated_stiffness, kernel.extrapolated_stiffness_error)}
         if self._accelerations is not None:
-            starts["force"] = (kernel.initial, kernel.initial_error)
-        slack = kernel.velocity_variance_error / kernel.velocity_variance
+            starts["force"] = (kernel.stiffness, kernel.stiffness_error)
         for method, (value, error) in starts.items():
-            self._add("initial_kernel", method, mass * value * units.stiffness,
-                      mass * math.hypot(error, value * slack, value * self._warmth) * units.stiffness,
+            scale = self._state.thermal * units.stiffness
+            self._add("initial_kernel", method, scale * value, scale * math.hypot(error, value * self._warmth),
                       units.label("N/m"))  # fmt: skip
         scale = mass * units.stiffness
         self._time_curve("memory/kernel", "memory", kernel.kernel_lag, scale * kernel.kernel,
@@ -197,6 +200,9 @@ class _Species:
         if other is not None and other.value + 5 * other.error < 0.5 * kernel.diffusion * units.diffusion:
             self._bound = True  # within the window the memory of a bound particle does not come to an end
             self._note("it does not diffuse: its memory does not decay, and there is no friction")
+            return
+        if not kernel.plateau > 0:
+            self._note("the integral of its memory kernel is not positive: a longer run is needed")
             return
         self._add(
             "friction", "kernel", thermal / kernel.diffusion * units.friction,
@@ -236,8 +242,8 @@ class _Species:
         units = self._units
         if kernel.sampled < self._counts.shape[1]:
             self._note(
-                f"the run holds {kernel.sampled} of the {self._counts.shape[1]} lags of the window: what follows from "
-                "its correlations ends there"
+                f"the run holds {kernel.sampled} of the {self._counts.shape[1]} lags of the window without a gap: what "
+                "follows from its correlations ends there"
             )
         if not kernel.groups:
             self._note("the run is too short for error bars of its memory kernel")
@@ -266,8 +272,8 @@ class _Species:
         units = self._units
         self._note(
             f"its memory has not decayed within the window of {kernel.lag[-1] * units.picosecond:.3g} "
-            f"{units.time_label}: {abs(kernel.tail.missing):.1%} of the friction lies in an extrapolated tail; "
-            "a longer 'correlations.window' is needed"
+            f"{units.time_label}: {kernel.tail.missing:.1%} of the friction lies in an extrapolated tail, and at "
+            f"the end C_v is {kernel.end_correlation:.2g}; a longer 'correlations.window' is needed"
         )
 
     def _compare(self) -> None:

@@ -189,7 +189,7 @@ def _memory(results: Results) -> list[str]:
         if "initial_kernel" in found:
             parts.append(f"Γ(0) = {quantity_with_unit(found['initial_kernel'])}")
         if "initial_kernel" in forces.get(species, {}):
-            parts.append(f"⟨F²⟩/(kB T) = {quantity_with_unit(forces[species]['initial_kernel'])}")
+            parts.append(f"from the forces {quantity_with_unit(forces[species]['initial_kernel'])}")
         if "memory_time" in found:
             parts.append(f"memory time {quantity_with_unit(found['memory_time'])}")
         if "gle_deviation" in series.get(species, {}):

@@ -9,7 +9,7 @@ import numpy as np
 
 from ..estimate.kernel_table import KernelTable
 from ..store import replace_file
-from .wording import essentials, one_line, quantity_text, quantity_with_unit
+from .wording import essentials, number, one_line, quantity_text, quantity_with_unit
 
 
 def describe(table: KernelTable, name: str) -> str:
@@ -18,9 +18,13 @@ def describe(table: KernelTable, name: str) -> str:
     width = max(len(quantity_text(result.quantity)) for result in results)
     lines = [one_line(f"memory kernel of {name}")]
     for result in results:
-        number, how = quantity_with_unit(result), ", ".join(essentials(result))
-        lines.append(f"  {quantity_text(result.quantity).ljust(width)}  {number}" + (f"  ({how})" if how else ""))
-    kernel = table.kernel
+        value, how = quantity_with_unit(result), ", ".join(essentials(result))
+        lines.append(f"  {quantity_text(result.quantity).ljust(width)}  {value}" + (f"  ({how})" if how else ""))
+    kernel, units = table.kernel, table.units
+    lines.append(f"  {kernel.sampled} lags, {number(kernel.lag[1] * units.picosecond)} {units.time_label} apart")
+    lines += [f"note: {note}" for note in table.notes]
+    if not kernel.plateau > 0:
+        lines.append("note: the integral of this kernel is not positive: it is no friction")
     if not kernel.decayed:
         lines.append("note: the memory has not decayed within the window; longer correlations are needed")
     if kernel.coarse:

@@ -69,7 +69,8 @@ def _frame(result: Result) -> str:
 _GROUPS = (
     _Group(
         "Memory kernel",
-        "Γ(0) from the kernel and from the forces, ⟨F²⟩/(kB T), which should agree; memory time: γ/Γ(0).",
+        "Γ(0) from the kernel and from the forces, kB T⟨a²⟩/⟨v²⟩² with a = F/m (⟨F²⟩/(kB T) where m⟨v²⟩ is kB T): "
+        "they should agree; memory time: γ/Γ(0).",
         ("initial_kernel", "memory_time"),
         _of,
         lambda result: {

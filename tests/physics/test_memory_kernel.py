@@ -276,6 +276,18 @@ def test_parts_of_the_force_have_kernels_that_add_up():
     assert np.abs((fast.integral - truth)[early] / fast.integral_error[early]).max() < 5
 
 
+def test_the_whole_force_as_a_part_has_the_whole_friction():
+    """Also where the window ends long before the tail does, so that its time is at the end of what is searched."""
+    run = TWO.sample(6000, 30, interval=0.03, rng=np.random.default_rng(3))
+    for lags in (24, 60, 150):
+        sums, counts = sums_by_batch(run.velocities, run.velocities, lags, 40)
+        whole = memory_kernel(0.03, sums, counts, batch_duration=4.5)
+        forces, _ = sums_by_batch(run.velocities, run.accelerations, lags, 40)
+        part = kernel_part(0.03, sums, counts, forces, batch_duration=4.5)
+        assert part.plateau == pytest.approx(whole.plateau, rel=5e-3), lags
+        assert part.plateau_error == pytest.approx(whole.plateau_error, rel=0.1), lags
+
+
 def test_force_spectrum_agrees_with_the_kernel():
     run = LIQUID.sample(8000, 20, interval=0.006, rng=np.random.default_rng(5))
     sums, counts = sums_by_batch(run.velocities, run.velocities, 200, 40)

@@ -57,7 +57,9 @@ def test_npy_without_lags(curve, tmp_path):
 def test_compute_vacf_counts_steps_from_its_origin(curve, tmp_path):
     """fix ave/time output: timesteps since the start of the run, the origin at step 40000."""
     file = write(tmp_path / "vacf.txt", 40000 + 4 * np.arange(LAGS), curve, head="Time-averaged data\nTimeStep c_v[4]")
-    assert_exact(kernel_of_files([file], timestep=0.0005, **KNOWN)[0])
+    assert_exact(kernel_of_files([file], timestep=0.0005, origin=40000, **KNOWN)[0])
+    with pytest.raises(FileError, match="must begin at 0, not at 40000"):
+        kernel_of_files([file], timestep=0.0005, **KNOWN)
 
 
 def test_ave_correlate_keeps_the_last_of_its_tables(curve, tmp_path):
@@ -67,7 +69,7 @@ def test_ave_correlate_keeps_the_last_of_its_tables(curve, tmp_path):
         lines.append(f"{step} {LAGS}")
         lines += [f"{k + 1} {4 * k} 10 {factor * value!r}" for k, value in enumerate(curve.tolist())]
     (tmp_path / "c.txt").write_text("\n".join(lines))
-    assert_exact(kernel_of_files([tmp_path / "c.txt"], columns="2,4", timestep=0.0005, **KNOWN)[0])
+    assert_exact(kernel_of_files([tmp_path / "c.txt"], timestep=0.0005, **KNOWN)[0])
 
 
 def test_replicas_give_errors(tmp_path):
@@ -133,6 +135,14 @@ def test_wrong_files(name, tmp_path):
         kernel_of_files([tmp_path / name], **KNOWN)
 
 
+@pytest.mark.parametrize("curve", [np.ones(100), np.r_[1.0, np.random.default_rng(1).normal(size=99)]])
+def test_what_is_no_correlation_ends_in_a_sentence(curve, tmp_path):
+    file = write(tmp_path / "a.txt", np.arange(100.0), curve)
+    finished = CliRunner().invoke(main, ["kernel", str(file), "--mass", "1"])
+    assert finished.exit_code == 1
+    assert "Error: no memory kernel gives this correlation" in finished.output
+
+
 def test_pickles_are_not_opened(tmp_path):
     np.save(tmp_path / "a.npy", np.array([{"a": 1}], dtype=object), allow_pickle=True)
     with pytest.raises(FileError, match="not a table of numbers"):
@@ -145,6 +155,12 @@ def test_what_must_be_said(curve, tmp_path):
         kernel_of_files([file])
     with pytest.raises(ConfigError, match="--columns 1: expected the columns of the lag and"):
         kernel_of_files([file], columns="1", **KNOWN)
+    with pytest.raises(ConfigError, match="--temperature is -5, but must be a positive number"):
+        kernel_of_files([file], mass=1.0, temperature=-5)
+    with pytest.raises(ConfigError, match="but not both"):
+        kernel_of_files([file], interval=1.0, timestep=1.0, **KNOWN)
+    finished = CliRunner().invoke(main, ["kernel", str(file), "--mass", "1", "--gld"])
+    assert "--gld needs the temperature" in finished.output
     short = write(tmp_path / "b.txt", INTERVAL * np.arange(100), curve[:100])
     with pytest.raises(FileError, match="replicas must agree"):
         kernel_of_files([file, short], **KNOWN)

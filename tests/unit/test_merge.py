@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import os
+import tempfile
 from collections.abc import Callable
 from functools import cache
 from itertools import count
@@ -59,7 +61,8 @@ def measure(*pieces: Packed, path: Path | None = None, **changes: Any) -> Measur
         "species: {A: {type: 1, oxidation: 1}, B: {type: 2, oxidation: -1}}", {**SETTINGS, **output, **changes}
     )
     types = np.array([1, 1, 2, 2])
-    host = Host("metal", INTERVAL / 2, 2, types, True, True, f"unwritten{next(NUMBERS)}", {"door": "test"})
+    name = f"{tempfile.gettempdir()}/unwritten{os.getpid()}-{next(NUMBERS)}"
+    host = Host("metal", INTERVAL / 2, 2, types, True, True, name, {"door": "test"})
     measurement = Measurement(config, host, Alone())
     measurement.begin(np.arange(1, 5), types, masses=np.ones(4), total_mass=4.0, degrees_of_freedom=9.0)
     for piece in pieces:

@@ -150,7 +150,9 @@ def test_the_four_figures_have_titles_captions_and_numbers(drawings: dict[str, D
         "Ag: zero at 0.2020 ± 0.0020 ps, minimum −0.1110 ± 0.0030 at 0.3232 ± 0.0040 ps"
     )
     assert "∫C_F dt/∫|C_F| dt = (6.0 ± 9.0) × 10⁻⁴" in lines["force"]
-    assert "Γ(0) = 25.80 ± 0.20 N/m, ⟨F²⟩/(kB T) = 25.70 ± 0.10 N/m, memory time 0.1270 ± 0.0040 ps" in lines["memory"]
+    assert (
+        "Γ(0) = 25.80 ± 0.20 N/m, from the forces 25.70 ± 0.10 N/m, memory time 0.1270 ± 0.0040 ps" in lines["memory"]
+    )
     assert "Prony series of 4 terms, C_v deviates by 0.012 at most" in lines["memory"]
     assert "γ = (3.28 ± 0.10) × 10⁻¹² kg/s (window 5 ps, 3.1 % from the tail beyond, error from 10" in lines["friction"]
     assert "kB T/D = (3.24 ± 0.20) × 10⁻¹² kg/s (mean square displacement)" in lines["friction"]
