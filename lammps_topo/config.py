@@ -31,6 +31,11 @@ def _as_list(value: Any) -> Any:
     return value if isinstance(value, (list, tuple)) else [value]
 
 
+def _as_names(value: Any) -> Any:
+    """A list of names; those of LAMMPS types are numbers in YAML."""
+    return [str(name) if isinstance(name, int) and not isinstance(name, bool) else name for name in _as_list(value)]
+
+
 def _text_keys(value: Any) -> Any:
     return {str(key): inner for key, inner in value.items()} if isinstance(value, dict) else value
 
@@ -108,7 +113,8 @@ class Einstein(_Section):
 class Correlations(_Section):
     """Velocity and force correlations of tagged particles, and the memory kernels made of them.
 
-    ``window`` (time) or ``lags`` (samples) say how far they reach, ``every`` how many samples apart their origins are.
+    ``window`` (time) or, without it, ``lags`` (samples) say how far they reach, ``every`` how many samples apart their
+    origins are.
     ``force`` is ``total``, ``none``, or a per-atom vector of LAMMPS (``d2_NAME``, ``c_ID``, ``f_ID``): a part of it.
     ``atoms`` limits how many of a species are followed; without it, ``memory`` (MiB a rank) and ``work`` do.
     """
@@ -119,7 +125,7 @@ class Correlations(_Section):
     pairs: Annotated[list[Pair], BeforeValidator(_as_list), Field(min_length=1)] | None = None
     force: Annotated[str, Field(pattern=r"^(total|none|(d2|c|f)_\w+)$")] = "total"
     frame: Frame | None = None
-    species: Annotated[list[str], BeforeValidator(_as_list), Field(min_length=1)] | None = None
+    species: Annotated[list[str], BeforeValidator(_as_names), Field(min_length=1)] | None = None
     atoms: Annotated[int, Field(ge=1)] | None = None
     memory: Positive = 64.0
     work: Positive = 200.0
@@ -154,7 +160,7 @@ class Config(_Section):
     species: Annotated[dict[str, Species] | None, BeforeValidator(_text_keys)] = None
     representations: Annotated[list[Representation], BeforeValidator(_as_list)] | None = None
     frame: Frame = "barycentric"
-    host: Annotated[list[str], BeforeValidator(_as_list)] | None = None
+    host: Annotated[list[str], BeforeValidator(_as_names)] | None = None
     block: Annotated[int, Field(ge=1, le=65536)] | None = None
     series: bool = True
     segments: Segments = Segments()
@@ -169,6 +175,8 @@ class Config(_Section):
     state: bool = True
     generations: Annotated[int, Field(ge=1, le=100)] = 3
     restart: Literal["auto", "never", "require"] = "auto"
+    on_sigterm: Literal["stop", "checkpoint", "ignore"] = "stop"
+    on_error: Literal["stop", "continue"] = "stop"
     threads: Annotated[int, Field(ge=1)] = 1
     thermo: Annotated[list[str], BeforeValidator(_as_list)] | None = None
     trajectory: Trajectory = Trajectory()

@@ -32,11 +32,12 @@ from .estimate.summary import estimate
 from .generations import CLOCK
 from .host import Host
 from .keeper import Keeper
+from .lock import Lock, claim
 from .meaning import checked_host, find_oxidation, find_pairs, find_representations, find_species, find_thermo
 from .record import CorrelationRecord, DisplacementRecord, PeriodogramRecord, Record, SeriesRecord
 from .representation import basis_names, representation_weights
 from .restart import Found, Header, Present, Start
-from .store import check_writable, write_results
+from .store import write_results
 from .stream.assembly import Assembly
 from .stream.block import Array, Block, Integers, Packed
 from .stream.communicator import Communicator, agree
@@ -49,7 +50,7 @@ _BLOCK_RANGE = (16, 256)
 #: Runs that together last less than this many times the writing of a results file share one.
 _PATIENCE = 20.0
 #: Results files of the measurements of this process.
-_open_files: set[Path] = set()
+_open_files: dict[Path, Lock | None] = {}
 
 __all__ = ["Host", "Measurement", "Start"]
 
@@ -89,13 +90,7 @@ class Measurement:
         self._pairs = find_pairs(config, host, self._species)
         self.thermo = find_thermo(config, self.representations, self._species)
         self.path = Path(config.output or f"{host.name}.topo.h5")
-        problem = check_writable(self.path) if comm.rank == 0 else None
-        if problem := comm.share(problem):
-            raise ConfigError(f"key 'output': {problem}")
-        taken = self.path.absolute() in _open_files
-        if agree(comm, "taken" if taken else None):
-            raise ConfigError(f"key 'output': another fix writes to '{self.path}'; give each fix an output of its own")
-        _open_files.add(self.path.absolute())
+        _open_files[self.path.absolute()] = claim(comm, self.path, self.notices)
         # ranks times threads must not exceed the cores: one BLAS thread a rank unless told otherwise
         self._blas = ThreadpoolController()
         self._trouble: str | None = None  # of this rank, told to the others at the next block
@@ -304,16 +299,19 @@ class Measurement:
         waited = time.monotonic() - self._written
         due = now or self.comm.share(waited >= _PATIENCE * self._write_time)
         if due and (problem := self._write("run" if state else None)):
-            raise FileError(problem)
+            if self.config.on_error == "stop":
+                raise FileError(problem)
+            self.notices.append(f"WARNING: {problem}")
 
     def close(self, packed: Packed | None = None) -> None:
         """End of the measurement: write what is not written yet, and give the name of the file free."""
-        _open_files.discard(self.path.absolute())
-        if self._assembly is None or self._failed:
-            return
-        pending = packed is not None and len(packed) > 0
-        if pending or self._dirty:
-            self.finish(packed, now=True)
+        try:
+            pending = packed is not None and len(packed) > 0
+            if self._assembly is not None and not self._failed and (pending or self._dirty):
+                self.finish(packed, now=True)
+        finally:
+            if (lock := _open_files.pop(self.path.absolute(), None)) is not None:
+                lock.release()
 
     def flush(self) -> None:
         """Write the results file if it lacks samples. Collective."""
@@ -472,6 +470,7 @@ class Measurement:
         assert self._assembly is not None
         self.keeper.restore(found, self._parts(), self._tags)
         self._degrees_of_freedom = found.header.degrees_of_freedom
+        self._dirty = True  # the results may be older than the state
         if found.new_stretch:
             self._assembly.restart_stretch()
 

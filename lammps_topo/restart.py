@@ -30,8 +30,8 @@ from .stream.communicator import Communicator
 #: Keys that may change: what the samples are made of later, or where and how often something is written.
 FREE_KEYS = (
     "output", "block", "threads", "thermo", "temperature", "volume", "checkpoint", "checkpoint_steps", "state",
-    "generations", "restart", "cepstral", "einstein", "msd.window", "correlations.memory", "correlations.work",
-    "correlations.prony",
+    "generations", "restart", "on_sigterm", "on_error", "cepstral", "einstein", "msd.window", "correlations.memory",
+    "correlations.work", "correlations.prony",
 )  # fmt: skip
 _SAME_PLACE = 1e-6
 _SAME_MOTION = 1e-9

@@ -72,6 +72,8 @@ class Session:
             self._lmp.command(f"run {piece} pre no post no")
             done += piece
             self._host.sample()
+            if self._host.stopped:
+                break
         self._host.finish()
         for notice in self._host.measurement.notices:
             if self._host.measurement.comm.rank == 0:
@@ -103,6 +105,8 @@ class Session:
         """Stop measuring; the results file stays."""
         if self._host is None:
             self._lmp.command(f"unfix {self._fix}")
+        else:
+            self._host.close()
         self._host = None
 
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import atexit
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
 
 from ..config import load_config
 from ..errors import ConfigError, TopoError
+from ..interrupt import Sigterm, interrupted
 from ..measurement import Host, Measurement, Start
 from ..stream.block import SUMS, Array, Integers, Packed
 from ..stream.communicator import Alone, Communicator, Ranks
@@ -48,6 +49,11 @@ class LammpsReader:
     @property
     def step(self) -> int:
         return int(self.lmp.extract_global("ntimestep"))
+
+    def stop(self) -> None:
+        """End the run that is under way after this step, as if its time was up."""
+        if hasattr(self.lmp, "force_timeout"):
+            self.lmp.force_timeout()
 
     @property
     def timestep(self) -> float:
@@ -197,6 +203,11 @@ class PythonHost:
     every, group : as on a fix line
     overrides : dotted key → value, on top of the file
     door : said in the results
+
+    Attributes
+    ----------
+    over : an error has ended the measurement, but not the run (``on_error continue``)
+    stopped : SIGTERM has ended the run (``on_sigterm stop``)
     """
 
     def __init__(
@@ -239,8 +250,14 @@ class PythonHost:
             ),
             comm,
         )
-        if (force := self.measurement.force) is not None:
-            self.reader.check_force(force)
+        try:
+            if (force := self.measurement.force) is not None:
+                self.reader.check_force(force)
+        except ConfigError:
+            self.measurement.close()
+            raise
+        self.over = self.stopped = False
+        self._sigterm = None if self.measurement.config.on_sigterm == "ignore" else Sigterm.watch()
         self._block = 0
         self._last: int | None = None
         self._last_sums: Array = np.zeros(len(SUMS))
@@ -248,6 +265,12 @@ class PythonHost:
 
     def sample(self) -> None:
         """Take the sample of this timestep, once. Collective."""
+        if not self.over:
+            self._guarded(self._sample)
+        if self._sigterm is not None and self._sigterm_came():
+            self._interrupt()
+
+    def _sample(self) -> None:
         reader, step = self.reader, self.reader.step
         if step == self._last or step % self.every:
             return
@@ -271,9 +294,39 @@ class PythonHost:
         if len(self._steps) >= self._block or (every is not None and step % every == 0):
             self._deliver()
 
+    def _guarded(self, action: Callable[[], None]) -> None:
+        """What ends the measurement ends the run, too, unless the user wants otherwise."""
+        try:
+            action()
+        except TopoError as error:
+            if self.measurement.config.on_error == "stop" or not self._block:
+                raise
+            self.over = True
+            self._clear()
+            self.measurement.notices.append(f"WARNING: {error}; the run goes on without analysis")
+
+    def _sigterm_came(self) -> bool:
+        """Whether any rank got it. Collective."""
+        assert self._sigterm is not None
+        return bool(self.measurement.comm.sum(np.array([float(self._sigterm.came)]))[0])
+
+    def _interrupt(self) -> None:
+        """Obey SIGTERM, once."""
+        self._sigterm = None
+        if self._block and not self.over:
+            packed, new_stretch = self._packed(), self._new_stretch
+            self._clear()
+            self._guarded(lambda: interrupted(self.measurement, packed, new_stretch=new_stretch))
+        if self.measurement.config.on_sigterm == "stop":
+            self.stopped = True
+            self.reader.stop()
+            self.measurement.notices.append(
+                f"SIGTERM: the run ends at step {self.reader.step}; further runs are passed over, other commands not"
+            )
+
     def checkpoint(self) -> str:
         """Write the state with all samples so far; its name, empty if it is not written. Collective."""
-        if not self._block:
+        if not self._block or self.over:
             return ""
         packed, new_stretch = self._packed(), self._new_stretch
         self._clear()
@@ -281,14 +334,19 @@ class PythonHost:
 
     def finish(self) -> None:
         """Write the results file with all samples so far. Collective."""
-        if self._block:
+        if self._block and not self.over:
             packed, new_stretch = self._packed(), self._new_stretch
             self._clear()
-            self.measurement.finish(packed, new_stretch=new_stretch, now=True)
+            self._guarded(lambda: self.measurement.finish(packed, new_stretch=new_stretch, now=True))
+
+    def close(self) -> None:
+        """End of the measurement: write what is not written, and give the name of the file free. Collective."""
+        self.finish()
+        self.measurement.close()
 
     def resume(self) -> None:
         """A run begins: if the system was edited since the last sample, a new stretch begins, too. Collective."""
-        if self._last is not None and self._edited():
+        if self._last is not None and not self.over and self._edited():
             if self._steps:
                 self._deliver()
             self._new_stretch, self._last = True, None
@@ -356,7 +414,7 @@ def at_exit(host: PythonHost) -> None:
             return
         done.append(True)
         try:
-            host.finish()
+            host.close()
         except TopoError as error:
             if host.measurement.comm.rank == 0:
                 print(f"ERROR: fix topo: {error}", flush=True)

@@ -18,12 +18,13 @@ import numpy as np
 
 from ..config import Config, parse_config, read_text, words_to_overrides
 from ..errors import ConfigError, TopoError
+from ..interrupt import interrupted
 from ..measurement import Host, Measurement, Start
 from ..restart import Named
 from ..stream.block import SUMS, Packed
 from ..stream.communicator import Communicator, communicator
 
-LINK_VERSION = 4
+LINK_VERSION = 5
 _MESSAGE, _NAME = 4096, 40
 
 
@@ -32,7 +33,7 @@ class Link(ctypes.Structure):
 
 
 Callback = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.POINTER(Link))
-_CALLBACKS = ("create", "setup", "take", "vector_update", "save", "finish", "close")
+_CALLBACKS = ("create", "setup", "take", "vector_update", "save", "interrupt", "finish", "close")
 Link._fields_ = [
     ("version", c_int32), ("size", c_int32),
     ("ranks", c_int32), ("rank", c_int32), ("mpi_comm", c_int32),
@@ -41,7 +42,8 @@ Link._fields_ = [
     ("id", c_char_p), ("group", c_char_p), ("units", c_char_p), ("lammps", c_char_p),
     ("every", c_int64), ("timestep", c_double),
     ("want_velocity", c_int32), ("want_charge", c_int32), ("want_force", c_int32), ("vector_length", c_int32),
-    ("force", c_char_p), ("block", c_int64), ("checkpoint_steps", c_int64),
+    ("force", c_char_p), ("block", c_int64),
+    ("on_sigterm", c_int32), ("goes_on", c_int32), ("checkpoint_steps", c_int64),
     ("atoms", c_int64), ("tag", ctypes.POINTER(c_int64)), ("type", ctypes.POINTER(c_int32)),
     ("mass", ctypes.POINTER(c_double)),
     ("total_mass", c_double), ("degrees_of_freedom", c_double),
@@ -122,6 +124,8 @@ class NativeHost:
         link.want_force = bool(self._force)
         link.force = self._force
         link.vector_length = len(self._measurement.thermo)
+        link.on_sigterm = ("ignore", "checkpoint", "stop").index(config.on_sigterm)
+        link.goes_on = config.on_error == "continue"
 
     def setup(self) -> None:
         link = self._link
@@ -170,6 +174,10 @@ class NativeHost:
         link = self._link
         link.state = self.measurement.checkpoint(self._packed(), new_stretch=bool(link.new_stretch)).encode()
         link.measurement = self.measurement.name.encode()
+
+    def interrupt(self) -> None:
+        """SIGTERM: the run may be killed soon."""
+        interrupted(self.measurement, self._packed(), new_stretch=bool(self._link.new_stretch))
 
     def finish(self) -> None:
         self.measurement.finish(self._packed(), new_stretch=bool(self._link.new_stretch))

@@ -165,4 +165,7 @@ def plugin_folder() -> str:
     os.environ.setdefault("LAMMPS_TOPO_PYTHON", sys.executable)
     if library := shared_libpython():
         os.environ.setdefault("LAMMPS_TOPO_LIBPYTHON", str(library))
+    from .launched import pass_sigterm_on
+
+    pass_sigterm_on()
     return str(SOURCES)

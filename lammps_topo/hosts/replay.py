@@ -9,8 +9,9 @@ from pathlib import Path
 import numpy as np
 
 from ..config import Config
-from ..errors import ConfigError, FileError
+from ..errors import ConfigError, FileError, TopoError
 from ..generations import remove_states
+from ..interrupt import Sigterm, interrupted
 from ..measurement import Host, Measurement, Start
 from ..stream.block import SUMS, Array, Packed
 from ..stream.communicator import Alone
@@ -61,13 +62,27 @@ def analyze(
     )
     rest = chain((first, second), frames)
     read = _pass_over(path, rest, measurement) if measurement.continued is not None else 0
-    for chunk in _chunks(rest, block, second.step - first.step, config.checkpoint_steps):
-        measurement.take(_pack(chunk, masses, has_velocity, has_charge, force is not None))
-        read += len(chunk)
-        if progress is not None:
-            progress(read)
-    measurement.finish(state=False)
-    remove_states(measurement.path, measurement.name)
+    sigterm, written = Sigterm.watch(), False
+    try:
+        for chunk in _chunks(rest, block, second.step - first.step, config.checkpoint_steps):
+            measurement.take(_pack(chunk, masses, has_velocity, has_charge, force is not None))
+            read += len(chunk)
+            if progress is not None:
+                progress(read)
+            if sigterm.came and config.on_sigterm == "stop":
+                saved = "; the same command again continues there" if measurement.save("run") else ""
+                raise TopoError(f"SIGTERM: the analysis ends after {read} frames{saved}")
+            if sigterm.came and config.on_sigterm == "checkpoint" and not written:
+                written = True
+                interrupted(measurement)
+        measurement.finish(state=False)
+        remove_states(measurement.path, measurement.name)
+        measurement.close()
+    except TopoError:
+        measurement.close()
+        raise
+    finally:
+        sigterm.leave()
     return measurement
 
 

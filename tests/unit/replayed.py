@@ -16,7 +16,8 @@ from lammps_topo.restart import Named
 from lammps_topo.stream.block import Packed
 from lammps_topo.stream.communicator import Alone
 
-__all__ = ["CONFIG", "EVERY", "Named", "Path", "Trajectory", "begin", "bits", "configuration", "different"]
+__all__ = ["CONFIG", "EVERY", "Named", "Path", "Trajectory", "begin", "bits", "configuration", "different",
+           "release"]  # fmt: skip
 
 EVERY = 5
 CONFIG: dict[str, Any] = {
@@ -92,8 +93,13 @@ class Trajectory:
         return np.array([mass @ (v**2).sum(axis=1), *(mass @ v), *(mass @ x)])
 
 
-def measurement(trajectory: Trajectory, config: Config, path: Path, comm: Any, **host: Any) -> Measurement:
+def release() -> None:
+    """Give the names of all measurements free, as if their processes had ended."""
     module._open_files.clear()
+
+
+def measurement(trajectory: Trajectory, config: Config, path: Path, comm: Any, **host: Any) -> Measurement:
+    release()
     known = {"units": "metal", "timestep": 0.001, "every": EVERY, "name": "a", **host}
     config = config.model_copy(update={"output": str(path)})
     return Measurement(

@@ -23,7 +23,7 @@ from lammps_topo.state_file import FORMAT, Entry, StateFile, pieces_of, verify_s
 from lammps_topo.store import read_results
 
 sys.path.insert(0, str(Path(__file__).parent))
-from replayed import CONFIG, EVERY, Trajectory, begin, bits, configuration, different
+from replayed import CONFIG, EVERY, Trajectory, begin, bits, configuration, different, release
 
 SAMPLES = 150
 
@@ -375,6 +375,7 @@ def test_a_full_disk_does_not_end_the_run(tmp_path):
     found = begin(trajectory, configuration(), path)
     found.take(trajectory.packed(0, 30))
     assert found.save("run")
+    release()
     script = f"""
 import resource, signal, sys
 sys.path.insert(0, {str(Path(__file__).parent)!r})

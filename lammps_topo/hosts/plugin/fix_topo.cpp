@@ -1,6 +1,7 @@
 #include "fix_topo.h"
 
 #include "python_host.h"
+#include "termination.h"
 
 #include "atom.h"
 #include "citeme.h"
@@ -11,6 +12,7 @@
 #include "force.h"
 #include "group.h"
 #include "modify.h"
+#include "timer.h"
 #include "universe.h"
 #include "update.h"
 #include "utils.h"
@@ -58,7 +60,7 @@ int rescue_all(MPI_Comm, int, void *, void *)
 
 FixTopo::FixTopo(LAMMPS *lmp, int narg, char **arg) :
     Fix(lmp, narg, arg), link(), last_sample(-1), vector_step(-1), ready(false), failed(false), left(false),
-    incomplete(false), end_step(-1), end_sums()
+    interrupted(false), incomplete(false), end_step(-1), end_sums()
 {
   if (lmp->citeme) lmp->citeme->add(cite_fix_topo);
   if (narg < 4)
@@ -130,13 +132,15 @@ FixTopo::FixTopo(LAMMPS *lmp, int narg, char **arg) :
   values.assign(size_vector, 0.0);
   link.vector = values.data();
   alive.insert(this);
+  if (link.on_sigterm && !topo::watch_sigterm() && comm->me == 0)
+    utils::logmesg(lmp, "fix {} topo: this program handles SIGTERM by itself: 'on_sigterm' has no effect\n", id);
   watch_mpi_finalize();
 }
 
 FixTopo::~FixTopo()
 {
   leave();
-  alive.erase(this);
+  if (alive.erase(this) && link.on_sigterm) topo::leave_sigterm();
 }
 
 int FixTopo::setmask()
@@ -146,7 +150,8 @@ int FixTopo::setmask()
 
 void FixTopo::init()
 {
-  if (!trouble.empty()) error->all(FLERR, "fix {} topo: {}", id, trouble);
+  if (!trouble.empty()) give_up(trouble);
+  if (failed && link.goes_on) return;
   if (failed) error->all(FLERR, "fix {} topo: the measurement has ended with an error; unfix it and define it again", id);
   if (domain->box_change_size || domain->box_change_shape)
     error->all(FLERR,
@@ -167,6 +172,7 @@ void FixTopo::init()
 // (langevin, efield, spring, shake ...): the sample gets its forces when all are there, see complete().
 void FixTopo::setup(int)
 {
+  if (failed) return;
   drop_incomplete();    // of a run that ended with an error
   if (!ready) prepare();
   if (end_step >= 0 && was_edited()) link.new_stretch = 1;
@@ -184,7 +190,7 @@ void FixTopo::initial_integrate(int)
 
 void FixTopo::end_of_step()
 {
-  if (!trouble.empty()) error->all(FLERR, "fix {} topo: {}", id, trouble);
+  if (!trouble.empty()) give_up(trouble);
   if (incomplete) complete();    // a rerun has no integration
   if (update->ntimestep != last_sample) sample();
 }
@@ -194,7 +200,8 @@ void FixTopo::post_run()
   constexpr int a_run = 1;    // not a minimisation
   if (!ready || failed || update->whichflag != a_run) return;
   if (incomplete) complete();    // run 0
-  deliver(link.finish);
+  if (sigterm()) interrupt();
+  if (!failed) deliver(link.finish);
   end_step = update->ntimestep;
   global_sums(end_sums);
 }
@@ -294,13 +301,18 @@ void FixTopo::prepare()
 
 void FixTopo::sample(bool awaits_force)
 {
-  if (failed) return;
   const bigint step = update->ntimestep;
+  if (failed) {
+    last_sample = step;
+    if (sigterm()) interrupt();
+    return;
+  }
   // a gap (minimisation, reset_timestep, a run that ended between samples) ends the block
   if (!steps.empty() && (link.new_stretch || step != last_sample + nevery)) deliver(link.take);
+  if (failed) return;
   if (update->dt != link.timestep)
-    error->all(FLERR, "fix {} topo: the timestep changed from {} to {} during the run, but samples must be equidistant", id,
-               link.timestep, update->dt);
+    return give_up(fmt::format("the timestep changed from {} to {} during the run, but samples must be equidistant",
+                               link.timestep, update->dt));
 
   double **x = atom->x, **v = atom->v;
   const double *q = atom->q;
@@ -330,7 +342,33 @@ void FixTopo::sample(bool awaits_force)
   last_sample = step;
   incomplete = awaits_force;
   show_block();
-  if (!incomplete && block_ends()) deliver(link.take);
+  if (incomplete) return;
+  if (sigterm())
+    interrupt();
+  else if (block_ends())
+    deliver(link.take);
+}
+
+// Whether any rank got SIGTERM, and this fix has not obeyed yet. Collective.
+bool FixTopo::sigterm()
+{
+  if (!link.on_sigterm || interrupted) return false;
+  int mine = topo::sigterm_came(), any = 0;
+  MPI_Allreduce(&mine, &any, 1, MPI_INT, MPI_MAX, world);
+  return any != 0;
+}
+
+// Everything is written, for the queue may kill the program soon. Commands behind the run are still executed.
+void FixTopo::interrupt()
+{
+  constexpr int stop = 2;
+  interrupted = true;
+  if (!failed) deliver(link.interrupt);
+  if (link.on_sigterm != stop) return;
+  timer->force_timeout();
+  if (comm->me == 0)
+    utils::logmesg(lmp, "fix {} topo: SIGTERM: the run ends at step {}; further runs are passed over, other commands "
+                   "not\n", id, update->ntimestep);
 }
 
 bool FixTopo::block_ends() const
@@ -468,7 +506,19 @@ void FixTopo::clear_block()
 // A call into Python that ends the run, on all ranks with one message, if it fails.
 void FixTopo::call(int (*function)(TopoLink *))
 {
-  if (try_call(function)) error->all(FLERR, "fix {} topo: {}", id, link.message);
+  if (try_call(function)) give_up(link.message);
+}
+
+// The measurement is over: the run, too, unless the user wants otherwise.
+void FixTopo::give_up(const std::string &problem)
+{
+  const std::string text(problem);
+  failed = true;
+  trouble.clear();
+  if (!link.goes_on || !ready) error->all(FLERR, "fix {} topo: {}", id, text);
+  if (comm->me == 0) error->warning(FLERR, "fix {} topo: {}; the run goes on without analysis", id, text);
+  incomplete = false;
+  clear_block();
 }
 
 int FixTopo::try_call(int (*function)(TopoLink *))
@@ -493,6 +543,7 @@ double FixTopo::compute_vector(int n)
   if (!ready || failed) return std::nan("");
   if (vector_step != update->ntimestep) {
     call(link.vector_update);
+    if (failed) return std::nan("");
     vector_step = update->ntimestep;
   }
   return values[n];

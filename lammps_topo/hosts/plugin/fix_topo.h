@@ -39,6 +39,7 @@ class FixTopo : public Fix {
   bigint last_sample;
   bigint vector_step;
   bool ready, failed, left;
+  bool interrupted;    // SIGTERM has been obeyed
   bool incomplete;    // the last sample was taken at setup, where later fixes have not added their forces yet
 
   // the system when the last run ended: another one at the next setup was edited in between
@@ -54,6 +55,9 @@ class FixTopo : public Fix {
   std::vector<double> values;    // of the global vector
 
   void call(int (*)(TopoLink *));
+  void give_up(const std::string &);
+  bool sigterm();
+  void interrupt();
   int try_call(int (*)(TopoLink *));
   void clear_block();
   bool block_ends() const;

@@ -6,7 +6,7 @@
 
 #include <cstdint>
 
-#define TOPO_LINK_VERSION 4
+#define TOPO_LINK_VERSION 5
 #define TOPO_MESSAGE_LENGTH 4096
 #define TOPO_NAME_LENGTH 40
 
@@ -33,6 +33,8 @@ struct TopoLink {
   int32_t vector_length;
   const char *force;    // "total", or a part of it: a per-atom vector of LAMMPS, c_ID, f_ID or d2_NAME; Python's memory
   int64_t block;        // samples in a block, set by setup()
+  int32_t on_sigterm;    // what SIGTERM leads to: nothing (0), a checkpoint (1), a checkpoint and the end of the run (2)
+  int32_t goes_on;       // what ends the measurement does not end the run
   int64_t checkpoint_steps;    // a block ends at multiples of this, 0: wherever it is full
 
   // the group's atoms on this rank, set by the fix before setup()
@@ -73,7 +75,8 @@ struct TopoLink {
   int (*take)(TopoLink *);
   int (*vector_update)(TopoLink *);
   int (*save)(TopoLink *);      // takes the block, too, and writes the state
-  int (*finish)(TopoLink *);    // end of a run
+  int (*interrupt)(TopoLink *);    // SIGTERM: takes the block, too, and writes state and results
+  int (*finish)(TopoLink *);       // end of a run
   int (*close)(TopoLink *);     // end of the fix: writes what is not written yet
 };
 }
