@@ -188,18 +188,23 @@ def merge(files: Sequence[Path], output: Path, settings: Sequence[tuple[str, str
 @main.command()
 @click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path))
 def check(files: Sequence[Path]) -> None:
-    """Verify results files: checksum, format, and that the contents agree with each other; status 1 if one is bad.
+    """Verify results and states: checksum, format, and that the contents agree; status 1 if one is bad.
 
     \b
     Example:
-      lammps-topo check *.topo.h5
+      lammps-topo check *.topo.h5 *.state*.h5
     """
     from .report.wording import composition, one_line
+    from .state_file import is_state, verify_state
     from .store import read_results
 
     bad = False
     for file in files:
         try:
+            if is_state(file):
+                state = verify_state(file)
+                click.echo(one_line(f"ok: '{file}': state of {state['samples']} samples until step {state['step']}"))
+                continue
             results = read_results(file)
         except TopoError as error:
             bad = True

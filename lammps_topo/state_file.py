@@ -315,6 +315,15 @@ class StateFile:
         self.close()
 
 
+def is_state(path: str | Path) -> bool:
+    """Whether a file calls itself a state, whatever its contents; False where it cannot be opened."""
+    try:
+        with open(path, "rb") as file:
+            return file.read(len(FORMAT)) == FORMAT.encode()
+    except OSError:
+        return False
+
+
 def verify_state(path: str | Path) -> dict[str, Any]:
     """The header of a state file whose contents match its checksum. Raises FileError."""
     with StateFile(path) as state:

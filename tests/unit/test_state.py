@@ -17,10 +17,14 @@ from hypothesis import strategies as st
 
 from lammps_topo import generations as g
 from lammps_topo import state_file
+from lammps_topo.config import parse_config
 from lammps_topo.errors import ConfigError, FileError
+from lammps_topo.measurement import Host, Measurement
 from lammps_topo.restart import Named
 from lammps_topo.state_file import FORMAT, Entry, StateFile, pieces_of, verify_state, write_state
 from lammps_topo.store import read_results
+from lammps_topo.stream.block import Packed
+from lammps_topo.stream.communicator import Alone
 
 sys.path.insert(0, str(Path(__file__).parent))
 from replayed import CONFIG, EVERY, Trajectory, begin, bits, configuration, different, release
@@ -527,3 +531,31 @@ def test_from_one_rank_to_two_to_three_to_one(tmp_path):
         assert (
             np.abs(ours[name] - value).max(initial=0.0) <= tolerance * scale if scale else (ours[name] == value).all()
         )
+
+
+def test_check_knows_states(tmp_path):
+    from click.testing import CliRunner
+
+    from lammps_topo.cli import main
+
+    def measurement_with_state():
+        host = Host("metal", 0.001, 2, np.array([1, 1]), False, True, "run")
+        measurement = Measurement(parse_config(None, {"output": str(tmp_path / "run.topo.h5")}), host, Alone())
+        measurement.begin(np.array([1, 2]), np.array([1, 1]), masses=np.ones(2), total_mass=2.0, degrees_of_freedom=3.0)
+        rng, number = np.random.default_rng(1), 20
+        rows = np.column_stack((np.tile([1.0, 2.0], number), rng.normal(size=(2 * number, 6))))
+        sums = np.abs(rng.normal(size=(number, 7)))
+        measurement.finish(Packed(2 * np.arange(number), np.full(number, 2), rows, sums, np.ones(number)), now=True)
+        measurement.close()
+
+    measurement_with_state()
+    state = tmp_path / "run.state.h5"
+    finished = CliRunner().invoke(main, ["check", str(state), str(tmp_path / "run.topo.h5")])
+    assert finished.exit_code == 0, finished.output
+    assert "state of 20 samples until step 38" in finished.output
+    contents = bytearray(state.read_bytes())
+    contents[-100] ^= 1
+    state.write_bytes(contents)
+    finished = CliRunner().invoke(main, ["check", str(state)])
+    assert finished.exit_code == 1
+    assert finished.output.startswith("bad: ")
