@@ -13,7 +13,6 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -22,7 +21,7 @@ from scipy.optimize import least_squares, nnls
 
 from ..errors import EstimateError
 
-__all__ = ["PronySeries", "fit_prony", "gld_command", "gle_matrix", "positive_exponentials", "write_gle_matrix"]
+__all__ = ["PronySeries", "fit_prony", "gld_command", "gle_matrix", "positive_exponentials"]
 
 MOST_TERMS = 4
 """Terms that are tried when their number is not given."""
@@ -300,11 +299,6 @@ def gle_matrix(series: PronySeries, *, units: str | None = None) -> str:
         f"# use as: fix ID group gle {drift.shape[0] - 1} T T seed FILE (integrates too: no fix nve)\n"
     )
     return head + "".join(" ".join(f"{value:.15g}" for value in row) + "\n" for row in drift)
-
-
-def write_gle_matrix(series: PronySeries, path: str | Path, *, units: str | None = None) -> None:
-    """Write ``gle_matrix`` to a file."""
-    Path(path).write_text(gle_matrix(series, units=units), encoding="utf-8")
 
 
 def gld_command(

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from lammps_topo.estimate.prony import PronySeries, gld_command, write_gle_matrix
+from lammps_topo.estimate.prony import PronySeries, gld_command, gle_matrix
 
 ATOMS, FRAMES, EVERY, STEP = 500, 1200, 4, 0.01
 MASS, TEMPERATURE = 20.0, 800.0
@@ -45,7 +45,7 @@ def correlation(path, lags):
 @pytest.mark.parametrize("series", [RINGING, DECAYING], ids=["gle", "gld"])
 def test_free_particles_have_the_promised_velocity_correlation(lmp, tmp_path, series):
     if series.oscillations:
-        write_gle_matrix(series, tmp_path / "memory.gle", units="metal")
+        (tmp_path / "memory.gle").write_text(gle_matrix(series, units="metal"))
         size = len(series.drift_matrix()) - 1
         fix = f"fix memory all gle {size} {TEMPERATURE} {TEMPERATURE} 773 memory.gle"
     else:
@@ -61,7 +61,7 @@ def test_free_particles_have_the_promised_velocity_correlation(lmp, tmp_path, se
 
 
 def test_matrix_in_other_units_is_refused(lmp, tmp_path):
-    write_gle_matrix(RINGING, tmp_path / "memory.gle", units="real")
+    (tmp_path / "memory.gle").write_text(gle_matrix(RINGING, units="real"))
     fix = f"fix memory all gle 3 {TEMPERATURE} {TEMPERATURE} 773 memory.gle"
     finished = lmp(script(fix), tmp_path, check=False)
     assert finished.returncode != 0
