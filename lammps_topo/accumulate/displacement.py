@@ -110,7 +110,7 @@ class Displacements:
             if not len(chosen):
                 break
             pick = slice(None) if step == 1 else chosen
-            moved = frames[:, pick] if shift is None else frames[:, pick] - shift[pick].T[:, :, None]
+            moved = frames[:, pick].copy() if shift is None else frames[:, pick] - shift[pick].T[:, :, None]
             extra = [(host[pick], mean[pick]) for host, mean in corrections]
             level.observe(moved, index[pick] // step, batches[pick], extra)
 
@@ -173,7 +173,10 @@ class _Level:
     def observe(
         self, frames: Array, index: Integers, batches: Integers, corrections: Sequence[tuple[Array, Array]]
     ) -> None:
-        """Add frames (3, B, n) with consecutive ``index`` (B,), each belonging to a time batch (B,)."""
+        """Add frames (3, B, n) with consecutive ``index`` (B,), each belonging to a time batch (B,).
+
+        ``frames`` is overwritten: for large systems fresh memory takes longer than the arithmetic.
+        """
         for piece in pieces(batches):
             parts = [(host[piece], mean[piece]) for host, mean in corrections]
             self._observe(frames[:, piece], index[piece], int(batches[piece.start]), parts)
@@ -182,7 +185,7 @@ class _Level:
         begin, number = int(index[0]), len(index)
         if self._rebased < 0 or begin - self._rebased >= self._lags:
             self._rebase(frames[:, 0], begin)
-        frames = frames - self._base[:, None, :]
+        frames -= self._base[:, None, :]
         norms = self._squares(frames)
         self._store_origins(frames, norms, index, corrections)
         filled = self._ring.filled

@@ -43,15 +43,15 @@ class TaggedMotion:
         whole: bool,
     ) -> None:
         self._frame, self._mass, self._whole = frame, mass, whole
-        self._slots: Integers | slice = slice(None)
+        self._slots: Integers | None = None  # all of them
         self.groups = ownership.species
         if (followed < ownership.population).any():
             chosen = _draw(comm, ownership, followed)
             edges = np.concatenate(([0], np.cumsum([len(slots) for slots in chosen])))
             self._slots = np.concatenate(chosen)
             self.groups = tuple(slice(int(a), int(b)) for a, b in pairwise(edges))
-        self.tags = [ownership.tags[self._slots][group] for group in self.groups]
-        self._numbers = [group.stop - group.start for group in self.groups]
+        tags = ownership.tags if self._slots is None else ownership.tags[self._slots]
+        self.tags = [tags[group] for group in self.groups]
 
     def observe(self, block: Block) -> dict[str, Array]:
         """``v`` and, where forces are streamed, ``f`` of the followed atoms: (3, B, n) each.
@@ -60,13 +60,20 @@ class TaggedMotion:
         """
         assert block.velocity is not None
         totals = block.totals
-        found = {"v": block.velocity[:, :, self._slots] - self._frame.drift(totals).T[:, :, None]}
+        # in place: for large systems fresh memory takes longer than the arithmetic
+        velocity = self._taken(block.velocity)
+        velocity -= self._frame.drift(totals).T[:, :, None]
+        found = {"v": velocity}
         if block.force is not None:
-            found["f"] = block.force[:, :, self._slots]
+            found["f"] = force = self._taken(block.force)
             pull = self._frame.acceleration(totals, self._mass, whole=self._whole)
-            if pull.any():
-                found["f"] = found["f"] - pull.T[:, :, None] * np.repeat(self._mass, self._numbers)
+            for group, mass in zip(self.groups, self._mass, strict=True):
+                force[:, :, group] -= mass * pull.T[:, :, None]
         return found
+
+    def _taken(self, vectors: Array) -> Array:
+        """A copy of those (3, B, N) of the followed atoms."""
+        return vectors.copy() if self._slots is None else np.take(vectors, self._slots, axis=2)
 
 
 def _draw(comm: Communicator, ownership: Ownership, followed: Integers) -> list[Integers]:

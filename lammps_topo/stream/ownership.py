@@ -76,7 +76,8 @@ class Ownership:
             order = np.empty_like(cells)
             order[cells] = np.arange(len(cells))
             for column in range(columns):
-                np.take(received[:, 1 + column], order, out=result[column])
+                # all are in range; only the mode 'raise' would make a copy first
+                np.take(received[:, 1 + column], order, out=result[column], mode="clip")
         return result.reshape(columns, number, own), problem
 
     def _send(self, rows: Array, counts: Integers) -> tuple[Array, Integers]:

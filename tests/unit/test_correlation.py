@@ -8,8 +8,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lammps_topo.accumulate.correlation import Correlations
+from lammps_topo.accumulate.flux import FluxFrame
 from lammps_topo.accumulate.origins import MAXIMUM_BATCHES, PIECE, OriginRing
 from lammps_topo.accumulate.tagged import FEWEST_ATOMS, TaggedMotion, affordable, random_order
+from lammps_topo.stream.block import Block, Totals
 from lammps_topo.stream.communicator import Alone
 from lammps_topo.stream.ownership import Ownership
 
@@ -200,7 +202,43 @@ def test_followed_atoms_are_those_of_their_species():
     ownership = Ownership(Alone(), tags, species, 2)
     followed = np.array([5, 8])
     tagged = TaggedMotion(Alone(), ownership, followed, None, np.ones(2), whole=True)
-    chosen = ownership.tags[tagged._slots]
+    chosen = np.concatenate(tagged.tags)
     assert [group.stop - group.start for group in tagged.groups] == [5, 8]
     assert (chosen[tagged.groups[0]] % 3 != 0).all()
     assert (chosen[tagged.groups[1]] % 3 == 0).all()
+
+
+@pytest.mark.parametrize("host", [None, [], [1]])
+@pytest.mark.parametrize("followed", [[60, 40], [5, 8]])
+def test_followed_atoms_move_relative_to_the_frame(followed, host):
+    """And the block, which others read too, stays as it is."""
+    tags = np.arange(1, 101)
+    ownership = Ownership(Alone(), tags, (tags > 60).astype(np.int64), 2)
+    mass, each = np.array([2.0, 3.0]), np.repeat([2.0, 3.0], [60, 40])
+    velocity, force = np.random.default_rng(1).normal(size=(2, 3, 4, 100))
+    if host is None:
+        drift, pull = np.zeros((2, 3, 4))
+    elif not host:
+        drift, pull = velocity @ each / each.sum(), force.sum(axis=2) / each.sum()
+    else:
+        drift, pull = velocity[:, :, 60:].mean(axis=2), force[:, :, 60:].mean(axis=2) / 3.0
+
+    def by_species(vectors):
+        return np.stack([vectors[:, :, atoms].sum(axis=2).T for atoms in ownership.species], axis=1)
+
+    block = Block(
+        steps=np.arange(4), first=0, displacement=np.zeros((3, 4, 100)), velocity=velocity.copy(), charge=None,
+        species=ownership.species, force=force.copy(),
+        totals=Totals(
+            displacement=np.zeros((4, 2, 3)), velocity=by_species(velocity), current=None, dipole_step=None,
+            charge=None, centre=np.zeros((4, 3)), centre_velocity=(velocity @ each / each.sum()).T,
+            kinetic=np.zeros(4), force=by_species(force),
+        ),
+    )  # fmt: skip
+    frame = FluxFrame(ownership.population, host, 1.0)
+    tagged = TaggedMotion(Alone(), ownership, np.array(followed), frame, mass, whole=True)
+    found, chosen = tagged.observe(block), np.concatenate(tagged.tags) - 1
+    np.testing.assert_allclose(found["v"], (velocity - drift[:, :, None])[:, :, chosen], atol=1e-12)
+    np.testing.assert_allclose(found["f"], (force - pull[:, :, None] * each)[:, :, chosen], atol=1e-12)
+    assert np.array_equal(block.velocity, velocity)
+    assert np.array_equal(block.force, force)

@@ -19,6 +19,7 @@ def observe(positions, shift=None, corrections=(), *, blocks, **shape) -> Displa
     """Feed ``positions`` in blocks whose lengths come from the iterator ``blocks``."""
     found = Displacements(GROUPS, POPULATION, corrections=len(corrections), **shape)
     first = 0
+    positions.flags.writeable = False  # others read them, too
     while first < positions.shape[1]:
         part = slice(first, min(positions.shape[1], first + next(blocks)))
         found.observe(
