@@ -8,6 +8,7 @@ allowed.
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
@@ -25,6 +26,10 @@ MOST_LAGS = 1 << 16
 #: The earlier factor first: ``vf`` is ⟨v(0)·F(t)⟩.
 Pair = Literal["vv", "ff", "vf", "fv"]
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+#: Global numbers of LAMMPS: a whole vector, one number, and names that basis fluxes may have.
+_VECTOR = re.compile(r"[cf]_\w+", re.ASCII)
+_NUMBER = re.compile(r"[cf]_\w+(\[[1-9]\d{0,8}\])?|v_\w+", re.ASCII)
+_FLUX_NAME = r"^[\w.+-]+$"
 
 
 def _as_list(value: Any) -> Any:
@@ -43,6 +48,35 @@ def _text_keys(value: Any) -> Any:
 def _switch(value: Any) -> Any:
     """``true`` for a section with its defaults, ``false`` for none."""
     return {True: {}, False: None}[value] if isinstance(value, bool) else value
+
+
+def _sources(value: Any, numbers: int) -> Any:
+    """A vector of LAMMPS, or ``numbers`` single ones; in a text they stand one after the other."""
+    words = value.split() if isinstance(value, str) else value
+    if isinstance(words, (list, tuple)) and all(isinstance(word, str) for word in words):
+        whole = len(words) == 1 and _VECTOR.fullmatch(words[0])
+        if whole or (len(words) == numbers and all(_NUMBER.fullmatch(word) for word in words)):
+            return tuple(words)
+    raise ValueError(
+        f"a global vector (c_ID or f_ID), or {numbers} numbers (c_ID[i], f_ID[i], c_ID, f_ID or v_NAME), is needed"
+    )
+
+
+def _flux_sources(value: Any) -> Any:
+    return _sources(value, 3)
+
+
+def _stress_sources(value: Any) -> Any:
+    return None if value is None else _sources(value, 6)
+
+
+def _named_energy(value: Any) -> Any:
+    """One energy flux without a name is called ``energy``."""
+    return _text_keys(value) if value is None or isinstance(value, dict) else {"energy": value}
+
+
+FluxName = Annotated[str, Field(pattern=_FLUX_NAME)]
+FluxSources = Annotated[tuple[str, ...], BeforeValidator(_flux_sources)]
 
 
 class _Section(BaseModel):
@@ -154,6 +188,8 @@ class Config(_Section):
     ``checkpoint`` (minutes) and ``checkpoint_steps`` say when the state is written besides LAMMPS's own restart files
     and the end of a run, ``generations`` how many are kept; ``restart`` whether a run may (``auto``), must not
     (``never``) or must (``require``) continue from one.
+    ``heat`` (energy fluxes by name), ``stress`` (pressure tensor: xx yy zz xy xz yz) and ``fluxes`` (others by name)
+    are global numbers that LAMMPS computes: a whole vector ``c_ID`` or ``f_ID``, or single ones.
     """
 
     output: str | None = None
@@ -166,6 +202,9 @@ class Config(_Section):
     segments: Segments = Segments()
     msd: Displacements = Displacements()
     correlations: Annotated[Correlations | None, BeforeValidator(_switch)] = None
+    heat: Annotated[dict[FluxName, FluxSources] | None, BeforeValidator(_named_energy)] = None
+    stress: Annotated[tuple[str, ...] | None, BeforeValidator(_stress_sources)] = None
+    fluxes: Annotated[dict[FluxName, FluxSources] | None, BeforeValidator(_text_keys)] = None
     cepstral: Cepstral = Cepstral()
     einstein: Einstein = Einstein()
     temperature: Positive | None = None

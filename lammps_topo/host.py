@@ -20,6 +20,7 @@ class Host:
     name : what names the results file when the configuration does not
     provenance : said in the results file: LAMMPS version, input script, door, …
     labels : names of types, where the run has them
+    pressure_volume : pressure times volume in an energy, in the units of the run (LAMMPS's ``nktv2p``)
     """
 
     units: str
@@ -32,3 +33,4 @@ class Host:
     provenance: dict[str, Any] = field(default_factory=dict)
     labels: dict[int, str] = field(default_factory=dict)
     has_force: bool = False
+    pressure_volume: float = 1.0

@@ -10,6 +10,7 @@ from .config import Config
 from .errors import ConfigError
 from .estimate.running import running_names
 from .host import Host
+from .representation import STRESS_NAMES, GlobalFlux
 from .stream.communicator import Communicator
 
 
@@ -79,6 +80,29 @@ def find_pairs(config: Config, host: Host, species: Sequence[str]) -> tuple[str,
             raise ConfigError("key 'correlations.pairs': pairs with a force 'f' need forces, which the run lacks")
         return tuple(dict.fromkeys(chosen.pairs))
     return ("vv", "ff", "vf", "fv") if host.has_force and chosen.force != "none" else ("vv",)
+
+
+def find_global_fluxes(config: Config) -> tuple[GlobalFlux, ...]:
+    """The fluxes that LAMMPS computes as a whole, in the order in which they stand behind those of particles."""
+    heat = config.heat or {}
+    found = [
+        GlobalFlux("heat" if list(heat) == ["energy"] else f"heat.{name}", (f"energy/{name}",), _single(sources, 3))
+        for name, sources in heat.items()
+    ]
+    if config.stress is not None:
+        found.append(GlobalFlux("stress", STRESS_NAMES, _single(config.stress, 6)))
+    found += [
+        GlobalFlux(f"fluxes.{name}", (f"flux/{name}",), _single(sources, 3))
+        for name, sources in (config.fluxes or {}).items()
+    ]
+    return tuple(found)
+
+
+def _single(sources: Sequence[str], number: int) -> tuple[str, ...]:
+    """Numbers one by one, also where a whole vector is meant."""
+    if len(sources) == number:
+        return tuple(sources)
+    return tuple(f"{sources[0]}[{i}]" for i in range(1, number + 1))
 
 
 def checked_host(config: Config, species: Sequence[str]) -> list[int]:

@@ -20,7 +20,7 @@ from threadpoolctl import ThreadpoolController
 from . import __version__
 from .accumulate.correlation import Correlations
 from .accumulate.displacement import Displacements
-from .accumulate.flux import FluxFrame, Series
+from .accumulate.flux import FluxFrame, Series, global_fluxes
 from .accumulate.periodogram import SegmentPeriodograms
 from .accumulate.tagged import TaggedMotion, affordable
 from .accumulate.tally import Tally
@@ -33,9 +33,17 @@ from .generations import CLOCK
 from .host import Host
 from .keeper import Keeper
 from .lock import Lock, claim
-from .meaning import checked_host, find_oxidation, find_pairs, find_representations, find_species, find_thermo
+from .meaning import (
+    checked_host,
+    find_global_fluxes,
+    find_oxidation,
+    find_pairs,
+    find_representations,
+    find_species,
+    find_thermo,
+)
 from .record import CorrelationRecord, DisplacementRecord, PeriodogramRecord, Record, SeriesRecord
-from .representation import basis_names, representation_weights
+from .representation import basis_names, particle_fluxes, representation_weights
 from .restart import Found, Header, Present, Start
 from .store import write_results
 from .stream.assembly import Assembly
@@ -68,6 +76,7 @@ class Measurement:
     ----------
     notices : lines for the log, which hosts print and clear
     keeper : of its states
+    global_fluxes : those whose numbers hosts take from LAMMPS with each sample, in this order
 
     Raises
     ------
@@ -88,6 +97,7 @@ class Measurement:
         self.has_charge = host.has_charge
         self.has_velocity = host.has_velocity
         self._pairs = find_pairs(config, host, self._species)
+        self.global_fluxes = find_global_fluxes(config)
         self.thermo = find_thermo(config, self.representations, self._species)
         self.path = Path(config.output or f"{host.name}.topo.h5")
         _open_files[self.path.absolute()] = claim(comm, self.path, self.notices)
@@ -177,6 +187,7 @@ class Measurement:
             mass=mass,
             every=self.host.every,
             interval=self._interval,
+            numbers=[name for flux in self.global_fluxes for name in flux.sources],
         )
         self._accumulators(ownership)
         self._correlators(ownership, species, np.asarray(masses, dtype=np.float64), mass, followed)
@@ -204,11 +215,12 @@ class Measurement:
         msd = config.msd
         shape = {"lags": msd.lags, "every": msd.every, "levels": msd.levels, "stride": msd.stride}
         self._msd = Displacements(ownership.species, population, corrections=len(msd.frames) - 1, **shape)
-        names = basis_names(self._species, self.has_charge)
+        names = basis_names(self._species, self.has_charge, self.global_fluxes)
+        particles = particle_fluxes(names)
         self._flux_names = names
         self._dipole_weights = np.array(
             [
-                representation_weights(name, self._species, self._oxidation, len(names)).sum(axis=0)
+                representation_weights(name, self._species, self._oxidation, particles).sum(axis=0)
                 for name in self.representations
             ]
         )
@@ -221,7 +233,7 @@ class Measurement:
             self._periodograms = SegmentPeriodograms(len(names), shortest=segments.shortest, number=segments.number)
 
         self._on_root(allocate)
-        self._series = Series(len(names)) if on_root and config.series else None
+        self._series = Series(len(names), particles) if on_root and config.series else None
         number = len(self.representations)
         self._dipole = (
             Displacements([slice(i, i + 1) for i in range(number)], np.ones(number, dtype=np.int64), **shape)
@@ -349,6 +361,9 @@ class Measurement:
     def _accumulate(self, block: Block) -> None:
         totals, first = block.totals, block.first
         fluxes = self._flux_frame.observe(block)
+        if self.global_fluxes:
+            widths = [len(flux.sources) for flux in self.global_fluxes]
+            fluxes = fluxes.joined(global_fluxes(totals, widths, self.host.pressure_volume))
         motions = [frame.motion(block) for frame in self._msd_frames.values()]
         corrections = []
         if self.comm.rank == 0:
@@ -420,6 +435,8 @@ class Measurement:
 
     def _facts(self) -> dict[str, Any]:
         """What the run must still be when it continues."""
+        # their order counts, too
+        names = [name for flux in self.global_fluxes for name in flux.names]
         return {
             "units": self.host.units,
             "timestep": self.host.timestep,
@@ -429,6 +446,7 @@ class Measurement:
             "velocity": self.has_velocity,
             "charge": self.has_charge,
             "pairs of correlations": list(self._pairs),
+            **({"global fluxes": names} if names else {}),
         }
 
     def _parts(self) -> dict[str, Part]:

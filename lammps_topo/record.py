@@ -9,6 +9,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from .representation import particle_fluxes
+
 Array = NDArray[np.float64]
 Integers = NDArray[np.int64]
 
@@ -72,7 +74,10 @@ class CorrelationRecord:
 
 @dataclass(frozen=True)
 class SeriesRecord:
-    """The flux series: steps (T,), flux and moment (T, F, 3), temperature (T,), first samples of stretches."""
+    """The flux series: steps (T,), flux (T, F, 3), temperature (T,), first samples of stretches.
+
+    ``moment`` (T, P, 3) belongs to the first P fluxes, those of particles.
+    """
 
     steps: Integers
     flux: Array
@@ -130,7 +135,9 @@ class Record:
     oxidation : integer charge by species, where given
     representations : names of the charge representations
     frame : frame of reference of the fluxes; host : species of the host lattice
-    flux_names : the F basis fluxes
+    flux_names : the F basis fluxes: ``number/S`` and ``atomic/S`` of particles, which come first, in ``frame``; behind
+        them the global ones as LAMMPS computes them, extensive: ``energy/NAME`` (energy times velocity),
+        ``stress/shear`` and ``stress/normal`` (energy), ``flux/NAME``
     samples, duration : how many, and the time that they span, gaps left out
     first_step, last_step : from when to when
     temperature, temperature_error : measured mean (NaN without velocities) and its standard error
@@ -178,8 +185,11 @@ def _contradictions(record: Record) -> Iterator[str]:
     for name in ("species", "flux_names", "representations"):
         if len(set(getattr(record, name))) < len(getattr(record, name)):
             yield f"{name} has a name twice"
-    if not species or fluxes not in (species, 2 * species):
-        yield f"there are {species} species and {fluxes} fluxes"
+    particles = particle_fluxes(record.flux_names)
+    if not species or particles not in (species, 2 * species):
+        yield f"there are {species} species and {particles} fluxes of particles"
+    if any(particle_fluxes([name]) for name in record.flux_names[particles:]):
+        yield f"the fluxes {', '.join(record.flux_names)} are in another order"
     for name in ("population", "mean_charge"):
         if getattr(record, name).shape != (species,):
             yield f"{name} has the shape {getattr(record, name).shape}, but there are {species} species"
@@ -187,7 +197,7 @@ def _contradictions(record: Record) -> Iterator[str]:
         yield "a number of atoms is negative, or a mean charge infinite"
     if record.frame not in FRAMES or not set(record.host) <= set(record.species):
         yield f"the frame '{record.frame}' or the host {', '.join(record.host) or 'none'} is not known"
-    charges = {"oxidation": set(record.species) <= set(record.oxidation), "atomic": fluxes == 2 * species}
+    charges = {"oxidation": set(record.species) <= set(record.oxidation), "atomic": particles == 2 * species}
     for name in record.representations:
         if not charges.get(name, False):
             yield f"the charges of the representation '{name}' are not known"
@@ -215,7 +225,7 @@ def _contradictions(record: Record) -> Iterator[str]:
         if part.sums.shape != (part.length // 2 + 1, fluxes, fluxes) or not np.isfinite(part.sums).all():
             yield f"the periodogram of {part.length} samples has the shape {part.sums.shape}, or is not finite"
     if record.series is not None:
-        yield from _in_series(record.series, fluxes, record.samples)
+        yield from _in_series(record.series, fluxes, particles, record.samples)
     if record.replicas:
         yield from _in_replicas(record)
 
@@ -255,10 +265,10 @@ def _in_correlations(part: CorrelationRecord, species: tuple[str, ...]) -> Itera
             yield f"correlations.{name} is {values}"
 
 
-def _in_series(series: SeriesRecord, fluxes: int, samples: int) -> Iterator[str]:
+def _in_series(series: SeriesRecord, fluxes: int, particles: int, samples: int) -> Iterator[str]:
     number = len(series.steps) if series.steps.ndim == 1 else -1
     shapes = [series.flux.shape, series.moment.shape, series.temperature.shape]
-    if shapes != [(number, fluxes, 3), (number, fluxes, 3), (number,)] or not 0 <= number <= samples:
+    if shapes != [(number, fluxes, 3), (number, particles, 3), (number,)] or not 0 <= number <= samples:
         yield f"the series has the shapes {', '.join(map(str, shapes))} for {samples} samples and {fluxes} fluxes"
     begins = series.stretches
     if begins.ndim != 1 or (len(begins) == 0) != (number == 0):

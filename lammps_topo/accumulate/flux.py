@@ -1,7 +1,8 @@
 """Collective fluxes: the velocity and the charge current of each species, and the displacements that belong to them.
 
 Basis fluxes are ``number`` (Σ v over a species) and, where atoms carry charges, ``atomic`` (Σ q v). Every
-representation of the charge current is a linear combination of them: see :mod:`lammps_topo.representation`.
+representation of the charge current is a linear combination of them: see :mod:`lammps_topo.representation`. Behind them
+stand fluxes that LAMMPS computes as a whole: energy, stress, others.
 """
 
 from __future__ import annotations
@@ -17,16 +18,41 @@ from ..stream.snapshot import Snapshot
 
 @dataclass(frozen=True)
 class Fluxes:
-    """Basis fluxes of B samples in the chosen frame of reference: F = S or 2 S columns, species by species.
+    """Basis fluxes of B samples in the chosen frame of reference: P = S or 2 S of particles, species by species, then
+    the global ones, which are as LAMMPS computes them, in the laboratory: F columns.
 
     Attributes
     ----------
     flux : (B, F, 3) Σ v, then Σ q v; without velocities, displacements since the sample before over the interval
-    moment : (B, F, 3) their time integrals along the trajectory since the stretch began (Δμ for ``atomic``)
+    moment : (B, P, 3) time integrals along the trajectory since the stretch began (Δμ for ``atomic``)
     """
 
     flux: Array
     moment: Array
+
+    def joined(self, others: Array) -> Fluxes:
+        """With the fluxes ``others`` (B, n, 3) behind them."""
+        return Fluxes(flux=np.concatenate((self.flux, others), axis=1), moment=self.moment)
+
+
+def global_fluxes(totals: Totals, widths: Sequence[int], pressure_volume: float) -> Array:
+    """Global fluxes (B, n, 3) from the numbers of LAMMPS, which are ``widths`` (3 or 6) by 3 or 6.
+
+    Three are a flux. Six are the pressure tensor xx yy zz xy xz yz and become V (xy, xz, yz) and
+    V (xx − p, yy − p, zz − p)/√2, p being the mean of the diagonal, in units of energy: V at the sample over
+    ``pressure_volume``, pressure times volume in an energy.
+    """
+    assert totals.numbers is not None
+    assert totals.volume is not None
+    volume = (totals.volume / pressure_volume)[:, None]
+    found = []
+    for part in np.split(totals.numbers, np.cumsum(widths)[:-1], axis=1):
+        if part.shape[1] == 3:
+            found.append(part)
+            continue
+        diagonal, shear = part[:, :3] * volume, part[:, 3:] * volume
+        found += [shear, (diagonal - diagonal.mean(axis=1, keepdims=True)) / np.sqrt(2.0)]
+    return np.stack(found, axis=1)
 
 
 class FluxFrame:
@@ -133,15 +159,18 @@ def host_mean(sums: Array, population: Array | Integers, host: Sequence[int]) ->
 
 
 class Series:
-    """The flux series itself, kept for estimators that want all of it. Grows by 48 F + 16 bytes a sample."""
+    """The flux series itself, kept for estimators that want all of it: F fluxes, P of them with moments.
 
-    def __init__(self, columns: int) -> None:
+    Grows by 24 (F + P) + 16 bytes a sample.
+    """
+
+    def __init__(self, fluxes: int, moments: int) -> None:
         self._steps: list[Integers] = []
         self._flux: list[Array] = []
         self._moment: list[Array] = []
         self._temperature: list[Array] = []
         self._stretches: list[int] = []
-        self._columns = columns
+        self._fluxes, self._moments = fluxes, moments
         self._length = 0
 
     def observe(self, block: Block, fluxes: Fluxes, temperature: Array) -> None:
@@ -154,17 +183,16 @@ class Series:
         self._length += len(block)
 
     def arrays(self) -> tuple[Integers, Array, Array, Array, Integers]:
-        """Steps (T,), flux and moment (T, F, 3), temperature (T,), and the sample at which each stretch begins."""
+        """Steps (T,), flux (T, F, 3), moment (T, P, 3), temperature (T,), and the samples at which stretches begin."""
         if len(self._steps) > 1:
             self._steps = [np.concatenate(self._steps)]
             self._flux = [np.concatenate(self._flux)]
             self._moment = [np.concatenate(self._moment)]
             self._temperature = [np.concatenate(self._temperature)]
-        empty = np.zeros((0, self._columns, 3))
         return (
             self._steps[0] if self._steps else np.zeros(0, dtype=np.int64),
-            self._flux[0] if self._flux else empty,
-            self._moment[0] if self._moment else empty,
+            self._flux[0] if self._flux else np.zeros((0, self._fluxes, 3)),
+            self._moment[0] if self._moment else np.zeros((0, self._moments, 3)),
             self._temperature[0] if self._temperature else np.zeros(0),
             np.array(self._stretches, dtype=np.int64),
         )

@@ -9,6 +9,7 @@ from typing import Any
 from ..config import load_config
 from ..errors import ConfigError, TopoError
 from ..store import Results, read_results
+from .global_numbers import ScheduledNumbers
 from .lammps_python import PythonHost
 from .native import living_hosts
 from .plugin_build import LIBRARY, SOURCES
@@ -56,7 +57,14 @@ class Session:
             lmp.command(" ".join(["fix", fix, group, "topo", str(every), *path, *words]))
         else:
             self._host = PythonHost(
-                lmp, config, every=every, group=group, overrides=overrides, name=name, door="attach"
+                lmp,
+                config,
+                every=every,
+                group=group,
+                overrides=overrides,
+                name=name,
+                door="attach",
+                numbers=ScheduledNumbers,
             )
 
     def run(self, steps: int) -> None:
@@ -65,15 +73,16 @@ class Session:
             self._lmp.command(f"run {steps}")
             return
         done = 0
-        self._lmp.command("run 0 post no")
-        self._host.resume()
-        while done < steps:
-            piece = min(self._every - self._host.reader.step % self._every, steps - done)
-            self._lmp.command(f"run {piece} pre no post no")
-            done += piece
-            self._host.sample()
-            if self._host.stopped:
-                break
+        with self._host.scheduled():
+            self._lmp.command("run 0 post no")
+            self._host.resume()
+            while done < steps:
+                piece = min(self._every - self._host.reader.step % self._every, steps - done)
+                self._lmp.command(f"run {piece} pre no post no")
+                done += piece
+                self._host.sample()
+                if self._host.stopped:
+                    break
         self._host.finish()
         for notice in self._host.measurement.notices:
             if self._host.measurement.comm.rank == 0:

@@ -1,9 +1,13 @@
-"""A LAMMPS reached through its own Python module: doors 2 and 3. The only place that knows that module's calls."""
+"""A LAMMPS reached through its own Python module: doors 2 and 3.
+
+Only this and :mod:`lammps_topo.hosts.global_numbers` know that module's calls.
+"""
 
 from __future__ import annotations
 
 import atexit
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import numpy as np
@@ -12,8 +16,10 @@ from ..config import load_config
 from ..errors import ConfigError, TopoError
 from ..interrupt import Sigterm, interrupted
 from ..measurement import Host, Measurement, Start
+from ..representation import GlobalFlux
 from ..stream.block import SUMS, Array, Integers, Packed
 from ..stream.communicator import Alone, Communicator, Ranks
+from .global_numbers import GlobalNumbers
 
 _ATOM_VARIABLE = 1  # LMP_VAR_ATOM
 _PER_ATOM, _ARRAY, _COLUMNS = 1, 2, 5  # LMP_STYLE_ATOM, LMP_TYPE_ARRAY, LMP_SIZE_COLS
@@ -63,6 +69,10 @@ class LammpsReader:
     def units(self) -> str:
         units = self.lmp.extract_global("units")
         return units.decode() if isinstance(units, bytes) else str(units)
+
+    @property
+    def pressure_volume(self) -> float:
+        return float(self.lmp.extract_global("nktv2p"))
 
     @property
     def has_charge(self) -> bool:
@@ -203,6 +213,7 @@ class PythonHost:
     every, group : as on a fix line
     overrides : dotted key → value, on top of the file
     door : said in the results
+    numbers : what reads the numbers of global fluxes, made from the instance, the fluxes and ``every``
 
     Attributes
     ----------
@@ -220,6 +231,7 @@ class PythonHost:
         overrides: Mapping[str, Any],
         name: str,
         door: str,
+        numbers: Callable[[Any, Sequence[GlobalFlux], int], GlobalNumbers],
     ) -> None:
         if every <= 0:
             raise ConfigError(f"every is {every}, but must be a positive number of steps")
@@ -247,12 +259,15 @@ class PythonHost:
                 has_force=True,
                 name=name,
                 provenance={"door": door, "lammps": str(version), "configuration_file": config},
+                pressure_volume=self.reader.pressure_volume,
             ),
             comm,
         )
         try:
             if (force := self.measurement.force) is not None:
                 self.reader.check_force(force)
+            fluxes = self.measurement.global_fluxes
+            self._numbers = numbers(lmp, fluxes, every) if fluxes else None
         except ConfigError:
             self.measurement.close()
             raise
@@ -262,6 +277,10 @@ class PythonHost:
         self._last: int | None = None
         self._last_sums: Array = np.zeros(len(SUMS))
         self._clear()
+
+    def scheduled(self) -> AbstractContextManager[Any]:
+        """A context in which LAMMPS runs, and knows at which steps there are samples."""
+        return nullcontext() if self._numbers is None else self._numbers.scheduled()
 
     def sample(self) -> None:
         """Take the sample of this timestep, once. Collective."""
@@ -283,8 +302,11 @@ class PythonHost:
             self._begin(rows, sums)
             if step == self._last and not self._new_stretch:  # it is the last one of the state that is continued
                 return
+        numbers = None if self._numbers is None else self._numbers.read()
         if self._steps and self._last is not None and step != self._last + self.every:
             self._deliver()
+        if numbers is not None:
+            self._number_values.append(numbers)
         self._steps.append(step)
         self._rows.append(rows)
         self._sums.append(sums)
@@ -390,6 +412,7 @@ class PythonHost:
             rows=np.concatenate(self._rows) if self._rows else np.zeros((0, width)),
             sums=np.array(self._sums).reshape(-1, len(SUMS)),
             volumes=np.array(self._volumes),
+            numbers=np.array(self._number_values) if self._number_values else None,
         )
 
     def _clear(self) -> None:
@@ -398,6 +421,7 @@ class PythonHost:
         self._rows: list[Array] = []
         self._sums: list[Array] = []
         self._volumes: list[float] = []
+        self._number_values: list[Array] = []
 
 
 def at_exit(host: PythonHost) -> None:

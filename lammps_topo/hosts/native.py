@@ -24,7 +24,7 @@ from ..restart import Named
 from ..stream.block import SUMS, Packed
 from ..stream.communicator import Communicator, communicator
 
-LINK_VERSION = 5
+LINK_VERSION = 6
 _MESSAGE, _NAME = 4096, 40
 
 
@@ -40,9 +40,11 @@ Link._fields_ = [
     ("has_charge", c_int32), ("world", c_int32), ("words", c_int32), ("new_stretch", c_int32),
     ("word", ctypes.POINTER(c_char_p)),
     ("id", c_char_p), ("group", c_char_p), ("units", c_char_p), ("lammps", c_char_p),
-    ("every", c_int64), ("timestep", c_double),
+    ("every", c_int64), ("timestep", c_double), ("pressure_volume", c_double),
     ("want_velocity", c_int32), ("want_charge", c_int32), ("want_force", c_int32), ("vector_length", c_int32),
-    ("force", c_char_p), ("block", c_int64),
+    ("force", c_char_p),
+    ("want_numbers", c_int64), ("number", ctypes.POINTER(c_char_p)), ("number_key", ctypes.POINTER(c_char_p)),
+    ("block", c_int64),
     ("on_sigterm", c_int32), ("goes_on", c_int32), ("checkpoint_steps", c_int64),
     ("atoms", c_int64), ("tag", ctypes.POINTER(c_int64)), ("type", ctypes.POINTER(c_int32)),
     ("mass", ctypes.POINTER(c_double)),
@@ -54,6 +56,7 @@ Link._fields_ = [
     ("samples", c_int64), ("rows", c_int64), ("width", c_int64),
     ("step", ctypes.POINTER(c_int64)), ("count", ctypes.POINTER(c_int64)),
     ("row", ctypes.POINTER(c_double)), ("sums", ctypes.POINTER(c_double)), ("volume", ctypes.POINTER(c_double)),
+    ("numbers", ctypes.POINTER(c_double)),
     ("vector", ctypes.POINTER(c_double)), ("bytes", c_double),
     ("message", c_char * _MESSAGE), ("notice", c_char * _MESSAGE),
     *((name, Callback) for name in _CALLBACKS),
@@ -71,6 +74,7 @@ class NativeHost:
         self._comm: Communicator | None = None
         self._measurement: Measurement | None = None
         self._force = b""
+        self._numbers: list[Any] = []
         # ctypes keeps no reference to callbacks stored in a structure
         self.callbacks = {name: Callback(self._safe(name, getattr(self, name))) for name in _CALLBACKS}
         for name, function in self.callbacks.items():
@@ -115,6 +119,7 @@ class NativeHost:
                     "configuration_file": path,
                     "command": _command_line(),
                 },
+                pressure_volume=link.pressure_volume,
             ),
             self._comm,
         )
@@ -123,6 +128,10 @@ class NativeHost:
         self._force = (self._measurement.force or "").encode()  # kept alive for the shim, which reads it at any time
         link.want_force = bool(self._force)
         link.force = self._force
+        wanted = [(flux.key, source) for flux in self._measurement.global_fluxes for source in flux.sources]
+        self._numbers = [(c_char_p * len(wanted))(*(pair[i].encode() for pair in wanted)) for i in range(2)]
+        link.want_numbers = len(wanted)
+        link.number_key, link.number = (ctypes.cast(names, ctypes.POINTER(c_char_p)) for names in self._numbers)
         link.vector_length = len(self._measurement.thermo)
         link.on_sigterm = ("ignore", "checkpoint", "stop").index(config.on_sigterm)
         link.goes_on = config.on_error == "continue"
@@ -201,6 +210,7 @@ class NativeHost:
             rows=_view(link.row, (link.rows, link.width)),
             sums=_view(link.sums, (link.samples, len(SUMS))),
             volumes=_view(link.volume, (link.samples,)).copy(),
+            numbers=_view(link.numbers, (link.samples, link.want_numbers)) if link.want_numbers else None,
         )
 
     def _safe(self, name: str, method: Callable[[], None]) -> Callable[[Any], int]:

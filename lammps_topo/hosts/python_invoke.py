@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import TopoError
+from .global_numbers import FixNumbers
 from .lammps_python import PythonHost, at_exit
 
 
@@ -74,6 +75,7 @@ class Invoke:
             overrides=self._overrides,
             name=Path(self._config).stem if self._config else "topo",
             door="fix python/invoke",
+            numbers=FixNumbers,
         )
 
     def _say(self, text: str) -> None:

@@ -12,6 +12,7 @@ from ..config import Config
 from ..errors import ConfigError, FileError, TopoError
 from ..generations import remove_states
 from ..interrupt import Sigterm, interrupted
+from ..meaning import find_global_fluxes
 from ..measurement import Host, Measurement, Start
 from ..stream.block import SUMS, Array, Packed
 from ..stream.communicator import Alone
@@ -37,6 +38,11 @@ def analyze(
     FileError, ConfigError, StreamError
         The file is not readable, something about it is not known, or its frames do not belong together.
     """
+    if fluxes := find_global_fluxes(config):
+        raise ConfigError(
+            f"key '{fluxes[0].key}' needs LAMMPS, which computes '{fluxes[0].sources[0]}', but a trajectory has atoms "
+            "only; 'rerun' with fix topo computes it along one"
+        )
     frames = open_trajectory(path)
     first = next(frames, None)
     second = next(frames, None)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NoReturn
 
 import numpy as np
@@ -24,6 +25,7 @@ class Assembly:
     has_velocity, has_charge, has_force : which columns follow tag and position in the packed rows, in this order
     mass : of the whole system, not only of the group
     every, interval : timesteps and time between samples
+    numbers : names of the global numbers that come with each sample
     """
 
     def __init__(
@@ -37,8 +39,10 @@ class Assembly:
         mass: float,
         every: int,
         interval: float,
+        numbers: Sequence[str] = (),
     ) -> None:
         self._comm = comm
+        self._numbers = tuple(numbers)
         self._ownership = ownership
         position, velocity, charge = 3, 3 * has_velocity, 1 * has_charge
         self._velocity = slice(position, position + velocity) if has_velocity else None
@@ -173,6 +177,8 @@ class Assembly:
                 parts.append(_by_species(velocity, species, charge))
         if force is not None:
             parts.append(_by_species(force, species))
+        if packed.numbers is not None:
+            parts.append(packed.numbers if self._comm.rank == 0 else np.zeros_like(packed.numbers))
         widths = np.cumsum([part.shape[1] for part in parts])
         summed = iter(np.split(self._comm.sum(np.concatenate(parts, axis=1)), widths[:-1], axis=1))
         if next(summed).any():
@@ -185,6 +191,7 @@ class Assembly:
         dipole = next(summed).reshape(shape) if charge is not None else None
         current = next(summed).reshape(shape) if charge is not None and velocity is not None else None
         push = next(summed).reshape(shape) if force is not None else None
+        numbers = next(summed) if packed.numbers is not None else None
         centre = np.stack([sums[f"moment_{axis}"] for axis in "xyz"], axis=1) / self._mass
         drift = np.stack([sums[f"momentum_{axis}"] for axis in "xyz"], axis=1) / self._mass
         return Totals(
@@ -194,6 +201,8 @@ class Assembly:
             dipole_step=dipole,
             charge=total_charge,
             force=push,
+            numbers=numbers,
+            volume=packed.volumes,
             centre=centre,
             centre_velocity=drift if velocity is not None else None,
             kinetic=sums["kinetic"],
@@ -219,7 +228,15 @@ class Assembly:
         )
 
     def _check_finite(self, packed: Packed, fields: Array, totals: Totals) -> None:
-        arrays = (totals.displacement, totals.velocity, totals.current, totals.charge, totals.force, totals.centre)
+        arrays = (
+            totals.displacement,
+            totals.velocity,
+            totals.current,
+            totals.charge,
+            totals.force,
+            totals.centre,
+            totals.numbers,
+        )
         finite = np.ones(len(packed), dtype=bool)
         for array in arrays:
             if array is not None:
@@ -229,7 +246,11 @@ class Assembly:
         good = int(np.argmin(finite))
         own = np.flatnonzero(~np.isfinite(fields[:, good]).all(axis=0))
         where = f"atom {self._ownership.tags[own[0]]}" if len(own) else None
-        culprit = agree(self._comm, where) or "an atom outside the group"
+        culprit = agree(self._comm, where)
+        if culprit is None and totals.numbers is not None and not np.isfinite(totals.numbers[good]).all():
+            name = self._numbers[int(np.argmin(np.isfinite(totals.numbers[good])))]
+            raise StreamError(f"'{name}' is not a finite number at step {packed.steps[good]}", good=good)
+        culprit = culprit or "an atom outside the group"
         numbers = "position, velocity or charge" if self._force is None else "position, velocity, charge or force"
         raise StreamError(
             f"{culprit} has a {numbers} that is not a finite number at step {packed.steps[good]}", good=good

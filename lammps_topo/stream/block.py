@@ -25,6 +25,7 @@ class Packed:
     rows : (sum(counts), 1 + width) tag, unwrapped x y z, then the requested of vx vy vz, q, fx fy fz, in this order
     sums : (B, 7) see :data:`SUMS`; kinetic is Σ m v², not halved
     volumes : (B,)
+    numbers : (B, G) global numbers of LAMMPS that fluxes are made of, or None; those of rank 0 count
     """
 
     steps: Integers
@@ -32,6 +33,7 @@ class Packed:
     rows: Array
     sums: Array
     volumes: Array
+    numbers: Array | None = None
 
     def __len__(self) -> int:
         return len(self.steps)
@@ -40,7 +42,12 @@ class Packed:
         """The first ``number`` samples."""
         rows = int(self.counts[:number].sum())
         return Packed(
-            self.steps[:number], self.counts[:number], self.rows[:rows], self.sums[:number], self.volumes[:number]
+            self.steps[:number],
+            self.counts[:number],
+            self.rows[:rows],
+            self.sums[:number],
+            self.volumes[:number],
+            None if self.numbers is None else self.numbers[:number],
         )
 
 
@@ -59,6 +66,8 @@ class Totals:
     centre_velocity : (B, 3) its velocity, or None
     kinetic : (B,) Σ m v² of the whole system
     force : (B, S, 3) Σ F, or None without forces
+    numbers : (B, G) global numbers of LAMMPS, or None without any
+    volume : (B,)
     """
 
     displacement: Array
@@ -70,6 +79,8 @@ class Totals:
     centre_velocity: Array | None
     kinetic: Array
     force: Array | None = None
+    numbers: Array | None = None
+    volume: Array | None = None
 
 
 @dataclass(frozen=True)

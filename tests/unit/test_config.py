@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from lammps_topo.config import load_config, parse_config, words_to_overrides
 from lammps_topo.errors import ConfigError
+from lammps_topo.meaning import find_global_fluxes
 
 REFUSALS = {
     "speces: 1": "unknown key 'speces'; did you mean 'species'",
@@ -33,6 +34,14 @@ REFUSALS = {
     "correlations: {force: none, pairs: vf}": "pairs with a force 'f' need a force, but force is 'none'",
     "correlations: {frame: host}": "correlations in the frame 'host' need the key 'host'",
     "correlations: {lags: 1000000}": "key 'correlations.lags' has the value 1000000",
+    "heat: flux": r"key 'heat.energy' has the value 'flux', but a global vector \(c_ID or f_ID\), or 3 numbers",
+    "heat: c_a[1] v_b": "key 'heat.energy' has the value 'c_a",
+    "heat: c_a[0] v_b v_c": "key 'heat.energy' has the value 'c_a",
+    "heat: v_jx": "key 'heat.energy' has the value 'v_jx'",
+    "heat: {all: c_a, other: 3}": "key 'heat.other' has the value 3",
+    "heat: {a/b: c_a}": "key 'heat.a/b",
+    "stress: c_a c_b c_c": r"key 'stress' has the value 'c_a c_b c_c', but a global vector \(c_ID or f_ID\), or 6",
+    "fluxes: c_a": "key 'fluxes' has the value 'c_a'",
     "a: [": "not valid YAML at line",
     "- 1": "must hold 'key: value' lines, not a list",
     "!!python/object/apply:os.system [ls]": "not valid YAML",
@@ -102,3 +111,20 @@ def test_any_data_is_a_configuration_or_a_sentence(data):
 def test_keys_of_the_state(text, sentence):
     with pytest.raises(ConfigError, match=sentence):
         parse_config(text)
+
+
+def test_global_fluxes_in_all_their_forms():
+    config = parse_config("heat: c_flux\nstress: c_thermo_press\nfluxes: {1: f_x, b: [v_a, 'c_b[2]', f_c]}")
+    assert [(flux.key, flux.names, flux.sources) for flux in find_global_fluxes(config)] == [
+        ("heat", ("energy/energy",), ("c_flux[1]", "c_flux[2]", "c_flux[3]")),
+        ("stress", ("stress/shear", "stress/normal"), tuple(f"c_thermo_press[{i}]" for i in range(1, 7))),
+        ("fluxes.1", ("flux/1",), ("f_x[1]", "f_x[2]", "f_x[3]")),
+        ("fluxes.b", ("flux/b",), ("v_a", "c_b[2]", "f_c")),
+    ]
+    assert parse_config(config.model_dump_json()) == config
+    words = ["heat.all", "c_flux", "heat.shifted", "v_x v_y f_z[3]", "stress", "f_a f_b f_c v_d v_e v_f"]
+    config = parse_config("heat: {none: c_no}", words_to_overrides(words))
+    assert [flux.key for flux in find_global_fluxes(config)] == ["heat.none", "heat.all", "heat.shifted", "stress"]
+    assert find_global_fluxes(config)[2].sources == ("v_x", "v_y", "f_z[3]")
+    assert find_global_fluxes(config)[3].sources == ("f_a", "f_b", "f_c", "v_d", "v_e", "v_f")
+    assert find_global_fluxes(parse_config("block: 3")) == ()

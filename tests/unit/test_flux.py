@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 
 from lammps_topo.accumulate.block_average import BlockAverage
-from lammps_topo.accumulate.flux import FluxFrame
+from lammps_topo.accumulate.flux import Fluxes, FluxFrame, global_fluxes
 from lammps_topo.accumulate.periodogram import SegmentPeriodograms
 from lammps_topo.estimate.spectrum import cross_periodogram
-from lammps_topo.representation import basis_names, representation_weights
+from lammps_topo.representation import GlobalFlux, basis_names, particle_fluxes, representation_weights
 from lammps_topo.stream.block import Block, Totals
 
 
@@ -105,6 +105,50 @@ def test_representations_are_combinations_of_the_basis():
     oxidation = representation_weights("oxidation", ["Ag", "I"], {"Ag": 1.0, "I": -1.0}, 4)
     assert oxidation.tolist() == [[1, 0, 0, 0], [0, -1, 0, 0]]
     assert representation_weights("atomic", ["Ag", "I"], {}, 4).tolist() == [[0, 0, 1, 0], [0, 0, 0, 1]]
+
+
+def test_global_fluxes_stand_behind_those_of_particles():
+    stress = GlobalFlux("stress", ("stress/shear", "stress/normal"), ("c_p[1]",) * 6)
+    heat = GlobalFlux("heat", ("energy/energy",), ("c_q[1]",) * 3)
+    names = basis_names(["Ag", "I"], True, [heat, stress])
+    assert names[4:] == ["energy/energy", "stress/shear", "stress/normal"]
+    assert particle_fluxes(names) == 4
+    assert particle_fluxes(names[:4]) == 4
+    assert particle_fluxes(["number/stress", "flux/number"]) == 1
+    fluxes = Fluxes(np.zeros((7, 4, 3)), np.ones((7, 4, 3))).joined(np.ones((7, 3, 3)))
+    assert fluxes.flux.shape == (7, 7, 3)
+    assert fluxes.flux[:, 4:].all()
+    assert fluxes.moment.shape == (7, 4, 3)
+
+
+def totals(numbers, volume):
+    nothing = np.zeros((len(numbers), 1, 3))
+    return Totals(nothing, None, None, None, None, nothing[:, 0], None, volume, numbers=numbers, volume=volume)
+
+
+def test_pressure_becomes_shear_and_normal_stress():
+    rng = np.random.default_rng(5)
+    numbers, volume = rng.normal(size=(20, 12)), rng.uniform(1.0, 2.0, size=20)
+    found = global_fluxes(totals(numbers, volume), [3, 6, 3], 10.0)
+    assert found.shape == (20, 4, 3)
+    assert np.array_equal(found[:, 0], numbers[:, :3])
+    assert np.array_equal(found[:, 3], numbers[:, 9:])
+    xx, yy, zz, xy, xz, yz = (numbers[:, 3:9] * volume[:, None] / 10.0).T
+    assert np.allclose(found[:, 1], np.stack((xy, xz, yz), axis=1))
+    p = (xx + yy + zz) / 3
+    assert np.allclose(found[:, 2], np.stack((xx - p, yy - p, zz - p), axis=1) / np.sqrt(2))
+    assert np.allclose(found[:, 2].sum(axis=1), 0, atol=1e-14)
+
+
+def test_shear_and_normal_stress_are_alike_in_an_isotropic_fluid():
+    """Symmetric Gaussian tensors, the same in every frame of axes: equal variance by independent component."""
+    rng, number = np.random.default_rng(6), 200000
+    half = rng.normal(size=(number, 3, 3))
+    tensor = (half + half.transpose(0, 2, 1)) / 2
+    voigt = np.stack([tensor[:, i, j] for i, j in ((0, 0), (1, 1), (2, 2), (0, 1), (0, 2), (1, 2))], axis=1)
+    shear, normal = np.moveaxis(global_fluxes(totals(voigt, np.ones(number)), [6], 1.0), 1, 0)
+    one, other = (shear**2).sum(axis=1).mean() / 3, (normal**2).sum(axis=1).mean() / 2
+    assert other == pytest.approx(one, rel=5 * np.sqrt(2 / (2 * number) + 2 / (3 * number)))
 
 
 def test_block_average_error_of_a_correlated_series():

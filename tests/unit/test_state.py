@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from lammps_topo import generations as g
 from lammps_topo import state_file
 from lammps_topo.config import parse_config
-from lammps_topo.errors import ConfigError, FileError
+from lammps_topo.errors import ConfigError, FileError, StreamError
 from lammps_topo.measurement import Host, Measurement
 from lammps_topo.restart import Named
 from lammps_topo.state_file import FORMAT, Entry, StateFile, pieces_of, verify_state, write_state
@@ -559,3 +559,44 @@ def test_check_knows_states(tmp_path):
     finished = CliRunner().invoke(main, ["check", str(state)])
     assert finished.exit_code == 1
     assert finished.output.startswith("bad: ")
+
+
+# ---- fluxes that LAMMPS computes as a whole -------------------------------------------------------------------------
+
+
+def with_numbers(trajectory, first, last, bad=None):
+    packed = trajectory.packed(first, last)
+    numbers = np.array([np.random.default_rng(k).normal(size=9) for k in range(first, last)])
+    if bad is not None and first <= bad < last:
+        numbers[bad - first, 4] = np.nan
+    return dataclasses.replace(packed, numbers=numbers)
+
+
+def test_global_fluxes_continue_and_are_read_back(tmp_path):
+    trajectory, config = Trajectory(60), configuration(heat="c_flux", stress="c_p")
+    whole = begin(trajectory, config, tmp_path / "a.topo.h5")
+    whole.take(with_numbers(trajectory, 0, 25))
+    named = Named(trajectory.step(24), whole.save("restart"), whole.name)
+    rest = begin(trajectory, config, tmp_path / "a.topo.h5", at=24, named=named)
+    for measurement in (whole, rest):
+        measurement.take(with_numbers(trajectory, 25, 60))
+    assert different(whole, rest) == []
+    rest.finish(now=True)
+    record = read_results(tmp_path / "a.topo.h5").record
+    assert same(record, whole.record())
+    assert record.flux_names[4:] == ("energy/energy", "stress/shear", "stress/normal")
+    assert record.series.flux.shape == (60, 7, 3)
+    assert record.series.moment.shape == (60, 4, 3)
+    assert np.array_equal(record.series.flux[:, 4], with_numbers(trajectory, 0, 60).numbers[:, :3])
+    release()
+    others = configuration(fluxes={"energy": "c_flux"}, stress="c_p")
+    with pytest.raises(ConfigError, match="global fluxes is"):
+        begin(trajectory, others, tmp_path / "a.topo.h5", at=24, named=named)
+
+
+def test_a_global_flux_that_is_not_finite(tmp_path):
+    trajectory, config = Trajectory(40), configuration(heat="c_flux", stress="c_p")
+    measurement = begin(trajectory, config, tmp_path / "a.topo.h5")
+    with pytest.raises(StreamError, match=r"'c_p\[2\]' is not a finite number at step 85"):
+        measurement.take(with_numbers(trajectory, 0, 40, bad=17))
+    assert read_results(tmp_path / "a.topo.h5").record.samples == 17

@@ -59,8 +59,8 @@ int rescue_all(MPI_Comm, int, void *, void *)
 }    // namespace
 
 FixTopo::FixTopo(LAMMPS *lmp, int narg, char **arg) :
-    Fix(lmp, narg, arg), link(), last_sample(-1), vector_step(-1), ready(false), failed(false), left(false),
-    interrupted(false), incomplete(false), end_step(-1), end_sums()
+    Fix(lmp, narg, arg), link(), numbers(lmp), last_sample(-1), vector_step(-1), ready(false), failed(false),
+    left(false), interrupted(false), incomplete(false), end_step(-1), end_sums()
 {
   if (lmp->citeme) lmp->citeme->add(cite_fix_topo);
   if (narg < 4)
@@ -101,6 +101,7 @@ FixTopo::FixTopo(LAMMPS *lmp, int narg, char **arg) :
   link.lammps = lmp->version;
   link.every = nevery;
   link.timestep = update->dt;
+  link.pressure_volume = force->nktv2p;
 
   // every rank starts its own Python: agree before one of them goes on alone
   const std::string problem = topo::connect(&link);
@@ -126,8 +127,11 @@ FixTopo::FixTopo(LAMMPS *lmp, int narg, char **arg) :
   link.tag = tags.data();
   link.type = types.data();
   call(link.create);
-  if (link.want_force && !force_problem().empty()) leave();    // the fix will not exist: Python must forget it
-  if (link.want_force) check_force();
+  for (int64_t i = 0; i < link.want_numbers; i++) numbers.add(link.number_key[i], link.number[i]);
+  std::string missing = force_problem();
+  if (missing.empty()) missing = numbers.problem(this);
+  if (!missing.empty()) leave();    // the fix will not exist: Python must forget it
+  check(missing);
   size_vector = link.vector_length;
   values.assign(size_vector, 0.0);
   link.vector = values.data();
@@ -161,8 +165,10 @@ void FixTopo::init()
   if (update->dt != link.timestep)
     error->all(FLERR, "fix {} topo: the timestep changed from {} to {} since the fix was defined; unfix and define it again",
                id, link.timestep, update->dt);
+  check(numbers.problem(this));
+  numbers.expect(update->ntimestep, nevery);
   if (!link.want_force) return;
-  check_force();
+  check(force_problem());
   // computes that are summed up while forces are computed must know the step; the next ones are told in wanted_force()
   const bigint next = (update->ntimestep + nevery - 1) / nevery * nevery;
   if (link.force[0] == 'c') modify->addstep_compute_all(next);
@@ -179,6 +185,12 @@ void FixTopo::setup(int)
   if (update->ntimestep % nevery || (update->ntimestep == last_sample && !link.new_stretch)) return;
   // r-RESPA keeps the total force at the end of steps only
   if (link.want_force && utils::strmatch(update->integrate_style, "^respa")) return;
+  if (const Fix *later = numbers.empty() ? nullptr : topo::adds_later(modify, this)) {
+    if (comm->me == 0)
+      utils::logmesg(lmp, "fix {} topo: no sample at step {}: fix '{}', which adds to energy or virial, is defined after "
+                     "this fix and has not done so yet\n", id, update->ntimestep, later->id);
+    return;
+  }
   sample(link.want_force);
 }
 
@@ -319,6 +331,10 @@ void FixTopo::sample(bool awaits_force)
   double *const *f = link.want_force ? wanted_force(step + nevery) : nullptr;
   const bool want_velocity = link.want_velocity, want_charge = link.want_charge;
   double unwrapped[3], sum[SUMS] = {0.0};
+  const std::string missing = numbers.problem(this);    // it may have been deleted during the run
+  if (!missing.empty()) return give_up(missing);
+  const std::vector<double> found = numbers.evaluate(step + nevery);
+  number_values.insert(number_values.end(), found.begin(), found.end());
   const size_t before = rows.size(), width = static_cast<size_t>(link.width);
   rows.resize(before + width * atom->nlocal);
   double *row = rows.data() + before;
@@ -408,6 +424,7 @@ void FixTopo::drop_incomplete()
   counts.pop_back();
   sums.resize(sums.size() - SUMS);
   volumes.pop_back();
+  number_values.resize(number_values.size() - numbers.size());
   last_sample = -1;
   show_block();
 }
@@ -416,7 +433,7 @@ void FixTopo::drop_incomplete()
 double **FixTopo::wanted_force(bigint next)
 {
   if (!std::strcmp(link.force, "total")) return atom->f;
-  check_force();    // it may have been deleted during the run
+  check(force_problem());    // it may have been deleted during the run
   const char *name = std::strchr(link.force, '_') + 1;
   if (link.force[0] == 'd') {
     int flag = 0, columns = 0;
@@ -431,15 +448,19 @@ double **FixTopo::wanted_force(bigint next)
   return compute->array_atom;
 }
 
-void FixTopo::check_force()
+void FixTopo::check(const std::string &problem)
 {
-  const std::string problem = force_problem();
-  if (problem.empty()) return;
-  error->all(FLERR, "fix {} topo: key 'correlations.force' is '{}', but {}", id, link.force, problem);
+  if (!problem.empty()) error->all(FLERR, "fix {} topo: {}", id, problem);
 }
 
-// Why there is no such force: empty, or the end of a sentence. The same on all ranks.
+// Why there is no such force: empty, or a sentence. The same on all ranks.
 std::string FixTopo::force_problem() const
+{
+  const std::string reason = link.want_force ? missing_force() : "";
+  return reason.empty() ? "" : fmt::format("key 'correlations.force' is '{}', but {}", link.force, reason);
+}
+
+std::string FixTopo::missing_force() const
 {
   const std::string force = link.force;
   if (force == "total") return "";
@@ -462,13 +483,8 @@ std::string FixTopo::force_problem() const
   if (fix->peratom_freq <= 0 || nevery % fix->peratom_freq)
     return "fix '" + name + "' has new values every " + std::to_string(fix->peratom_freq) + " steps, and N is " +
         std::to_string(nevery) + ": N must be a multiple of that";
-  // what acts at the end of a step behind this fix has the values of an earlier step here
-  bool behind = false;
-  for (int i = 0; i < modify->nfix; i++) {
-    if (modify->fix[i] == this) behind = true;
-    if (behind && modify->fix[i] == fix && (modify->fmask[i] & END_OF_STEP))
-      return "fix '" + name + "' is defined after this fix, so that its values are not there yet: define it before";
-  }
+  if (topo::acts_later(modify, fix, this))
+    return "fix '" + name + "' is defined after this fix, so that its values are not there yet: define it before";
   return "";
 }
 
@@ -482,6 +498,7 @@ void FixTopo::show_block()
   link.row = rows.data();
   link.sums = sums.data();
   link.volume = volumes.data();
+  link.numbers = number_values.data();
 }
 
 // Hand the block over and begin a new one.
@@ -499,6 +516,7 @@ void FixTopo::clear_block()
   rows.clear();
   sums.clear();
   volumes.clear();
+  number_values.clear();
   show_block();
   vector_step = -1;
 }
@@ -551,7 +569,8 @@ double FixTopo::compute_vector(int n)
 
 double FixTopo::memory_usage()
 {
-  return link.bytes + static_cast<double>(sizeof(double) * (rows.capacity() + sums.capacity()));
+  const size_t kept = rows.capacity() + sums.capacity() + number_values.capacity();
+  return link.bytes + static_cast<double>(sizeof(double) * kept);
 }
 
 // Collective, although rank 0 alone writes. The samples so far go over, and Python writes its state; whatever is wrong

@@ -5,6 +5,7 @@
 #define LMP_FIX_TOPO_H
 
 #include "fix.h"
+#include "global_numbers.h"
 #include "topo_link.h"
 
 #include <string>
@@ -34,6 +35,7 @@ class FixTopo : public Fix {
   static constexpr int SUMS = 7;    // kinetic, momentum, moment: stream/block.py
 
   TopoLink link;
+  topo::GlobalNumbers numbers;
   std::vector<std::string> words;
   std::vector<const char *> word_pointers;
   bigint last_sample;
@@ -51,7 +53,7 @@ class FixTopo : public Fix {
 
   // the block that is being filled
   std::vector<int64_t> steps, counts;
-  std::vector<double> rows, sums, volumes;
+  std::vector<double> rows, sums, volumes, number_values;
   std::vector<double> values;    // of the global vector
 
   void call(int (*)(TopoLink *));
@@ -65,8 +67,9 @@ class FixTopo : public Fix {
   void complete();
   void drop_incomplete();
   double **wanted_force(bigint);
-  void check_force();
+  void check(const std::string &problem);
   std::string force_problem() const;
+  std::string missing_force() const;
   void show_block();
   void deliver(int (*)(TopoLink *));
   void prepare();

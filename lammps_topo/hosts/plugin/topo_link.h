@@ -6,7 +6,7 @@
 
 #include <cstdint>
 
-#define TOPO_LINK_VERSION 5
+#define TOPO_LINK_VERSION 6
 #define TOPO_MESSAGE_LENGTH 4096
 #define TOPO_NAME_LENGTH 40
 
@@ -27,11 +27,14 @@ struct TopoLink {
   const char *id, *group, *units, *lammps;
   int64_t every;
   double timestep;
+  double pressure_volume;    // pressure times volume in an energy
 
   // what the measurement wants, set by create()
   int32_t want_velocity, want_charge, want_force;
   int32_t vector_length;
   const char *force;    // "total", or a part of it: a per-atom vector of LAMMPS, c_ID, f_ID or d2_NAME; Python's memory
+  int64_t want_numbers;    // global numbers of LAMMPS, and the keys that ask for them: global_numbers.h; Python's memory
+  const char **number, **number_key;
   int64_t block;        // samples in a block, set by setup()
   int32_t on_sigterm;    // what SIGTERM leads to: nothing (0), a checkpoint (1), a checkpoint and the end of the run (2)
   int32_t goes_on;       // what ends the measurement does not end the run
@@ -62,6 +65,7 @@ struct TopoLink {
   int64_t samples, rows, width;
   const int64_t *step, *count;
   const double *row, *sums, *volume;
+  const double *numbers;    // want_numbers for each sample
 
   // results
   double *vector;    // vector_length numbers for thermo output, filled by vector_update()
