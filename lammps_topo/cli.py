@@ -275,6 +275,71 @@ def kernel(files: Sequence[Path], species: str | None, columns: str | None, inte
         click.echo(gld_command(series, mass=table.atom_mass, temperature=table.temperature, seed=1))
 
 
+@main.command()
+@click.argument("files", nargs=-1, required=True, type=click.Path(dir_okay=False, path_type=Path))
+@click.option("--quantity", "-q", required=True,
+              type=click.Choice(["conductivity", "heat", "viscosity", "diffusion", "raw"]),
+              help="What S(0) is turned into; raw: S(0) itself.")  # fmt: skip
+@click.option("--columns", "-k", help="The flux, and after commas those to eliminate: c_flux (or flux) means c_flux[1] "
+              "to [3]; or columns by name or number, three to a flux: 2-4,5-7.")  # fmt: skip
+@click.option("--eliminate", "-j", multiple=True, help="Another flux to eliminate; may be repeated.")
+@click.option("--units", help="LAMMPS unit style of series and options; a log of LAMMPS says it.")
+@click.option("--temperature", "-T", type=float, help="By default the mean of a column Temp.")
+@click.option("--volume", "-V", type=float, help="By default the mean of a column Volume.")
+@click.option("--interval", type=float, help="Time between samples.")
+@click.option("--timestep", type=float, help="Time of a step, where a column Step counts steps.")
+@click.option("--runs", help="Runs of a log: 3, 2-4 or all; by default the longest.")
+@click.option("--scale", type=float, default=1.0, help="Factor of the flux, such as a charge where it is a velocity.")
+@click.option("--intensive", is_flag=True, help="The fluxes were divided by the volume.")
+@click.option(
+    "--remove-mean", is_flag=True, help="Subtract the mean of each flux, which is taken to be zero otherwise."
+)
+@click.option("--method", type=click.Choice(["zero-frequency", "cepstral-aic"]),
+              help="zero-frequency by default; cepstral-aic with --cutoff or --order.")  # fmt: skip
+@click.option("--cutoff", type=float, help="f* of cepstral-aic, 1/time of the units (metal: THz).")
+@click.option("--order", type=click.IntRange(1), help="P* of cepstral-aic.")
+@click.option(
+    "--resample",
+    type=click.IntRange(1),
+    default=1,
+    help="Means over so many samples; with cepstral-aic that is SporTran's f*.",
+)
+@click.option("--segments", type=click.IntRange(1), default=1, help="Cut the series into so many parts.")
+@click.option("--json", "as_json", is_flag=True, help="A list of {quantity, of, method, value, error, unit, …}.")
+@click.option("--report", type=click.Path(dir_okay=False, path_type=Path),
+              help="Page with the spectrum (.html), or the figure alone (.png, .svg, .pdf).")  # fmt: skip
+def spectrum(files: Sequence[Path], as_json: bool, report: Path | None, **options: Any) -> None:
+    """Conductivity, thermal conductivity, viscosity or diffusion from time series that exist already.
+
+    Text (.gz too), npy, npz, fix ave/time (mode scalar), logs of LAMMPS; several files are replicas.
+
+    \b
+    Example:
+      lammps-topo spectrum J.dat -q conductivity -k c_J --units metal --timestep 0.001 -T 750 -V 3551
+      lammps-topo spectrum NaCl.dat -q heat -k flux -j 'vcm[1]' --units metal --interval 0.005 -V 65013.3
+      lammps-topo spectrum log.lammps -q viscosity -k Pxy,Pxz,Pyz --report viscosity.html
+      lammps-topo spectrum flux.npy -q heat -k 1-3 --units real --interval 2 -T 300 -V 27000 --json
+    """
+    from .report.series_text import describe_series
+    from .series import spectrum_of_files
+
+    outcome = spectrum_of_files(files, **options)
+    name = ", ".join(file.name for file in files)
+    if as_json:
+        click.echo(json.dumps([result.as_dict() for result in outcome.results], indent=1, ensure_ascii=False))
+        for note in outcome.notes:
+            click.echo(f"note: {note}", err=True)
+    else:
+        click.echo(describe_series(outcome, name))
+    if report is not None:
+        try:
+            from .report.series_page import write_series_report
+        except ImportError as error:
+            raise click.ClickException(f"{error}; install the extra: pip install 'lammps-topo[report]'") from None
+        write_series_report(report, outcome, name)
+        click.echo(f"written: {report}", err=as_json)
+
+
 @main.command("build-plugin")
 @click.option("--include", type=click.Path(file_okay=False, path_type=Path),
               help="Headers of another LAMMPS: its src folder, or an installed include/lammps.")  # fmt: skip
