@@ -7,8 +7,9 @@ Everything here is collective.
 
 from __future__ import annotations
 
+import re
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
@@ -18,6 +19,7 @@ from numpy.typing import NDArray
 
 from .errors import FileError
 from .generations import admit, install, temporary_path
+from .soundness import lost, unfit
 from .state_file import PIECE_BYTES, Entry, StateFile, pieces_of, write_state
 from .stream.block import Integers
 from .stream.communicator import Communicator
@@ -26,6 +28,9 @@ from .stream.snapshot import Snapshot
 #: The layout of atoms that a rank owns.
 OWNED = "owned"
 _Named = dict[str, NDArray[Any]]
+_NAME = re.compile(
+    r"(?P<rank>0|[1-9]\d{0,8})/(?P<part>\w{1,99})/(?P<rest>((?P<kind>shared|share|atoms)/)?[\w.]{1,99})", re.ASCII
+)
 
 
 class Remembering(Protocol):
@@ -53,6 +58,10 @@ class Part:
 
     def layout(self, name: str) -> str:
         return self.layouts.get(name, OWNED)
+
+    def state(self, item: Remembering) -> Snapshot:
+        """Of the object, as it is in the file."""
+        return item.state().undivided() if self.on_root else item.state()
 
 
 @dataclass(frozen=True)
@@ -119,9 +128,7 @@ def _own_arrays(comm: Communicator, parts: Mapping[str, Part], tags: Mapping[str
     for part, described in parts.items():
         if described.item is None:
             continue
-        snapshot = described.item.state()
-        if described.on_root:
-            snapshot = Snapshot({**snapshot.shared, **snapshot.share, **snapshot.atoms})
+        snapshot = described.state(described.item)
         for kind in ("shared", "share", "atoms") if comm.rank == 0 else ("share", "atoms"):
             for name, value in getattr(snapshot, kind).items():
                 found[f"{comm.rank}/{part}/{kind}/{name}"] = value
@@ -159,7 +166,7 @@ class Reader:
     """
 
     def __init__(self, comm: Communicator, state: StateFile | None, tags: Mapping[str, Integers]) -> None:
-        self._comm, self._state, self._tags = comm, state, dict(tags)
+        self.comm, self._state, self._tags = comm, state, dict(tags)
         listing = None if state is None else [entry for _, entry in state.entries.values()]
         self._entries: dict[str, Entry] = {entry.name: entry for entry in comm.share(listing)}
         self._writers = self._check_writers()
@@ -173,15 +180,17 @@ class Reader:
         """How many ranks wrote the file: each of them what rank 0 did, but for what is shared."""
         writers = len({name.split("/", 1)[0] for name in self._entries})
         for name, entry in self._entries.items():
-            rank, part, rest = (*name.split("/", 2), "", "")[:3]
-            if rank != "0" or rest.startswith("shared/"):
+            found = _NAME.fullmatch(name)
+            tags = found is not None and found["part"] == "tags"
+            if found is None or (tags and (entry.kind != "<i8" or len(entry.shape) != 1)):
+                raise FileError("the state has an array that no measurement has")
+            if found["rank"] != "0" or found["kind"] == "shared":
                 continue
+            along = slice(None, -1 if tags or found["kind"] == "atoms" else None)  # ranks have other numbers of atoms
             for writer in range(1, writers):
-                other = self._entries.get(f"{writer}/{part}/{rest}")
-                ends = (entry.shape, None if other is None else other.shape)
-                if rest.startswith("atoms/") or part == "tags":
-                    ends = (ends[0][:-1], None if ends[1] is None else ends[1][:-1])
-                if other is None or ends[0] != ends[1] or other.kind != entry.kind:
+                other = self._entries.get(f"{writer}/{found['part']}/{found['rest']}")
+                alike = other is not None and other.kind == entry.kind and len(other.shape) == len(entry.shape)
+                if other is None or not alike or other.shape[along] != entry.shape[along]:
                     raise FileError(f"the state lacks the part of rank {writer}")
         return writers
 
@@ -195,21 +204,20 @@ class Reader:
         """
         self._tags.update(tags)
         for part, described in parts.items():
-            snapshot = self.snapshot(part, described)
-            self._agreed(described.item.restore if described.item is not None else None, snapshot)
+            self._agreed(part, described, self.snapshot(part, described))
 
     def snapshot(self, part: str, described: Part) -> Snapshot:
         """What the file holds of an object: on every rank its own."""
         kinds: dict[str, _Named] = {"shared": {}, "share": {}, "atoms": {}}
         for name in self._names(part):
-            kind, inner = name.split("/", 1)
+            kind, _, inner = name.partition("/")
             if kind == "shared":
                 kinds[kind][inner] = self._shared(f"0/{part}/{name}", described.on_root)
             elif kind == "share":
                 kinds[kind][inner] = self._share(f"{part}/{name}")
             else:
                 kinds[kind][inner] = self._by_atom(f"{part}/{name}", described.layout(inner))
-        if problem := self._comm.share(self._problem):
+        if problem := self.comm.share(self._problem):
             raise FileError(problem)
         return Snapshot(**kinds)
 
@@ -217,14 +225,20 @@ class Reader:
         head = f"0/{part}/"
         return [name.removeprefix(head) for name in self._entries if name.startswith(head)]
 
-    def _agreed(self, restore: Callable[[Snapshot], None] | None, snapshot: Snapshot) -> None:
-        problem = None
+    def _agreed(self, part: str, described: Part, given: Snapshot) -> None:
+        """Restore an object, on the ranks that have it; all of them, or FileError."""
+        problem, item = None, described.item
         try:
-            if restore is not None:
-                restore(snapshot)
-        except (LookupError, ValueError, TypeError) as error:
-            problem = f"the state does not fit this measurement: {error}"
-        for text in self._comm.collect(problem):
+            if item is not None:
+                problem = unfit(given, described.state(item))
+                if problem is None:
+                    item.restore(given)
+                    problem = lost(given, described.state(item))
+        except (LookupError, ValueError, TypeError, ArithmeticError) as error:
+            problem = str(error)
+        if problem is not None:
+            problem = f"the state does not fit this measurement: in '{part}', {problem}"
+        for text in self.comm.collect(problem):
             if text:
                 raise FileError(text)
 
@@ -250,12 +264,12 @@ class Reader:
         return array.reshape(entry.shape)
 
     def _shared(self, name: str, on_root: bool) -> NDArray[Any]:
-        mine = self._whole(name) if self._comm.rank == 0 else np.zeros(0)
-        return mine if on_root else self._comm.share(mine)
+        mine = self._whole(name) if self.comm.rank == 0 else np.zeros(0)
+        return mine if on_root else self.comm.share(mine)
 
     def _share(self, name: str) -> NDArray[Any]:
         """Back to the rank it came from; on another number of ranks all to rank 0."""
-        comm, entry = self._comm, self._entries[f"0/{name}"]
+        comm, entry = self.comm, self._entries[f"0/{name}"]
         mine: NDArray[Any] = np.zeros(entry.shape, dtype=entry.kind)
         same = self._writers == comm.size
         for writer in range(self._writers):
@@ -269,11 +283,16 @@ class Reader:
 
     def _by_atom(self, name: str, layout: str) -> NDArray[Any]:
         """(…, n) of this rank's atoms, in pieces of whole rows."""
-        comm, entry = self._comm, self._entries[f"0/{name}"]
+        comm, entry = self.comm, self._entries[f"0/{name}"]
+        for writer in range(self._writers):
+            tags, held = (self._entries.get(f"{writer}/{inner}") for inner in (f"tags/{layout}", name))
+            if tags is None or held is None or held.shape[-1:] != tags.shape:
+                raise FileError(f"the state has '{name}' of other atoms than '{layout}'")
+        matches = self._matches(layout)  # all atoms are there: nothing larger than the file is made
         shape = (*entry.shape[:-1], len(self._tags[layout]))
         rows = int(np.prod(shape[:-1], dtype=object))
         result: NDArray[Any] = np.empty((rows, shape[-1]), dtype=entry.kind)
-        for writer, reader, columns, slots in self._matches(layout):
+        for writer, reader, columns, slots in matches:
             width = self._entries[f"{writer}/{name}"].shape[-1]
             step = max(1, PIECE_BYTES // (8 * max(width, 1)))
             pieces = self._read(f"{writer}/{name}", step * width) if comm.rank == 0 else iter(())
@@ -290,9 +309,9 @@ class Reader:
         atoms; on ranks other than 0, the own ones only."""
         if layout in self._places:
             return self._places[layout]
-        comm, own, found = self._comm, self._tags[layout], []
+        comm, own, found = self.comm, self._tags[layout], []
         order = np.argsort(own)
-        filled = 0
+        times, foreign = np.zeros(len(own), dtype=np.int64), False
         for writer in range(self._writers):
             tags = self._whole(f"{writer}/tags/{layout}") if comm.rank == 0 else np.zeros(0, dtype=np.int64)
             for reader, (low, high) in enumerate(self._ranges):
@@ -302,12 +321,11 @@ class Reader:
                 if comm.rank == reader and got is not None and len(got):
                     place = np.minimum(np.searchsorted(own, got, sorter=order), max(len(own) - 1, 0))
                     slots = order[place] if len(own) else order
-                    if len(slots) != len(got) or (own[slots] != got).any():
-                        filled = -1
-                    filled = filled + len(got) if filled >= 0 else filled
+                    foreign = foreign or len(slots) != len(got) or bool((own[slots] != got).any())
+                    times += np.bincount(slots, minlength=len(own))
                 if len(columns) or len(slots):
                     found.append((writer, reader, columns, slots))
-        if not all(comm.collect(filled == len(own))):
+        if any(comm.collect(foreign or bool((times != 1).any()))):
             raise FileError("the state was written for other atoms than those of this run")
         self._places[layout] = found
         return found

@@ -131,6 +131,12 @@ class Displacements(_Section):
         return self
 
 
+class Spectral(_Section):
+    """Spectral estimate of S(0): the highest frequency in use; several that follow from the data if absent."""
+
+    cutoff: Positive | None = None
+
+
 class Cepstral(_Section):
     """Cepstral analysis: effective Nyquist frequency f* and number of coefficients P*; from the data if absent."""
 
@@ -205,6 +211,7 @@ class Config(_Section):
     heat: Annotated[dict[FluxName, FluxSources] | None, BeforeValidator(_named_energy)] = None
     stress: Annotated[tuple[str, ...] | None, BeforeValidator(_stress_sources)] = None
     fluxes: Annotated[dict[FluxName, FluxSources] | None, BeforeValidator(_text_keys)] = None
+    spectral: Spectral = Spectral()
     cepstral: Cepstral = Cepstral()
     einstein: Einstein = Einstein()
     temperature: Positive | None = None

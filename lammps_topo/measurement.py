@@ -250,7 +250,7 @@ class Measurement:
         if chosen is None or not self._pairs:
             return
         number = len(self._species)
-        sums = [np.bincount(species, weights, minlength=number) for weights in (masses, masses**2)]
+        sums = [np.bincount(species, weights, minlength=number).astype(np.float64) for weights in (masses, masses**2)]
         mean, square = self.comm.sum(np.stack(sums)) / np.maximum(self._population, 1)
         self._mass = mean
         self._mass_spread = np.sqrt(np.maximum(square - mean**2, 0.0)) / np.where(mean > 0, mean, 1.0)

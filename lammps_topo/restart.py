@@ -13,28 +13,36 @@ from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import h5py
 import numpy as np
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from .checkpoint import OWNED, Part, Reader
 from .config import Config
 from .errors import ConfigError, FileError
 from .generations import generations
+from .soundness import contradiction
 from .state_file import StateFile
 from .stream.block import Array, Integers
-from .stream.communicator import Communicator
+from .stream.communicator import Communicator, agree
 
 #: Keys that may change: what the samples are made of later, or where and how often something is written.
 FREE_KEYS = (
     "output", "block", "threads", "thermo", "temperature", "volume", "checkpoint", "checkpoint_steps", "state",
-    "generations", "restart", "on_sigterm", "on_error", "cepstral", "einstein", "msd.window", "correlations.memory",
-    "correlations.work", "correlations.prony",
+    "generations", "restart", "on_sigterm", "on_error", "spectral", "cepstral", "einstein", "msd.window",
+    "correlations.memory", "correlations.work", "correlations.prony",
 )  # fmt: skip
+_LONGEST = 200
 _SAME_PLACE = 1e-6
 _SAME_MOTION = 1e-9
+
+
+#: What fits into a LAMMPS restart file.
+_Id = Annotated[str, Field(pattern="^[0-9a-f]{1,39}$")]
+_Count = Annotated[int, Field(ge=0, lt=1 << 62)]
+_Finite = Annotated[float, Field(allow_inf_nan=False)]
 
 
 class Header(BaseModel):
@@ -47,21 +55,21 @@ class Header(BaseModel):
 
     model_config = ConfigDict(extra="ignore", frozen=True)
 
-    id: str
-    measurement: str
+    id: _Id
+    measurement: _Id
     process: str
-    kind: str
-    step: int
-    samples: int
-    ranks: int
-    block: int
+    kind: Annotated[str, Field(pattern="^[a-z]{1,20}$")]
+    step: _Count
+    samples: _Count
+    ranks: _Count
+    block: Annotated[int, Field(ge=1, le=65536)]
     facts: dict[str, Any]
     config: dict[str, Any]
-    motion: tuple[float, float, float, float]
-    degrees_of_freedom: float
-    volume: float
+    motion: tuple[_Finite, _Finite, _Finite, _Finite]
+    degrees_of_freedom: _Finite
+    volume: _Finite
     replay: bool = False
-    followed: list[int] | None = None
+    followed: list[_Count] | None = None
     history: list[dict[str, Any]] = []
     written: str = ""
     lammps_topo: str = ""
@@ -135,8 +143,19 @@ class Found:
     file: StateFile | None
 
     def restore(self, parts: Mapping[str, Part], tags: Mapping[str, Integers]) -> None:
-        """Give all objects back their memory; collective."""
-        self.reader.restore({name: part for name, part in parts.items() if name != "system"}, tags)
+        """Give all objects back their memory; collective.
+
+        Raises
+        ------
+        FileError
+            The state does not have it, or contradicts itself.
+        """
+        parts = {name: part for name, part in parts.items() if name != "system"}
+        self.reader.restore(parts, tags)
+        header = self.header
+        states = {name: part.state(part.item) for name, part in parts.items() if part.item is not None}
+        if problem := agree(self.reader.comm, contradiction(header.samples, header.step, states)):
+            raise FileError(f"the state '{self.path}' of {header.samples} samples contradicts itself: {problem}")
 
     def close(self) -> None:
         if self.file is not None:
@@ -272,6 +291,9 @@ def _checked(
         problem = None if start.named is not None and difference else str(error)
     if problem:
         raise _Discontinuous(problem)
+    atoms = present.facts["atoms"]
+    if header.followed is not None and not _at_most(header.followed, atoms):
+        raise _Discontinuous(f"the state '{path}' follows other atoms than there are")
     if difference:
         raise ConfigError(
             f"{difference} in the measurement that this run continues ('{path}', step {header.step}): give it the "
@@ -287,6 +309,10 @@ class _Discontinuous(Exception):
 def _discontinuity(comm: Communicator, reader: Reader, header: Header, start: Start, present: Present) -> str | None:
     """Why the atoms are not those of the state, or not where they would be."""
     system = reader.snapshot("system", Part(None))
+    now = {"species": present.species, "mass": present.masses, "position": present.positions}
+    same = all(system[name].shape == own.shape and system[name].dtype == own.dtype for name, own in now.items())
+    if not all(comm.collect(same)):
+        return f"the state of step {header.step} does not say what its atoms are"
     alike = (system["species"] == present.species).all()
     alike = alike and np.allclose(system["mass"], present.masses, rtol=1e-9, atol=0.0)
     if not all(comm.collect(bool(alike))):
@@ -303,7 +329,7 @@ def displaced(
 ) -> str | None:
     """Why positions (3, n) are not those of the state, or what they become within ``steps``. Collective."""
     moved = ((present.positions - before) ** 2).sum(axis=0)
-    atoms = max(int(np.sum(header.facts.get("atoms", 1))), 1)
+    atoms = max(int(np.sum(present.facts["atoms"])), 1)
     spacing = (header.volume / atoms) ** (1 / 3) if header.volume > 0 else 1.0
     if steps == 0:
         far = max(comm.collect(float(np.sqrt(moved.max(initial=0.0)))))
@@ -365,16 +391,21 @@ def _differences(header: Header, present: Present) -> Iterator[str]:
             yield f"key '{key}' is {_shown(now.get(key))}, but {_shown(then.get(key))}"
 
 
+def _at_most(numbers: list[int], most: list[int]) -> bool:
+    return len(numbers) == len(most) and all(one <= other for one, other in zip(numbers, most, strict=True))
+
+
 def _alike(value: Any, old: Any) -> bool:
-    if isinstance(value, float) and isinstance(old, (int, float)):
+    if isinstance(value, float) and isinstance(old, float):
         return bool(np.isclose(value, old, rtol=1e-9, atol=0.0))
     return bool(value == old)
 
 
 def _shown(value: Any) -> str:
     if isinstance(value, (list, tuple)):
-        return "[" + ", ".join(map(str, value)) + "]"
-    return "not given" if value is None else f"{value:g}" if isinstance(value, float) else str(value)
+        return "[" + ", ".join(map(_shown, value[:_LONGEST])) + "]"
+    text = "not given" if value is None else f"{value:g}" if isinstance(value, float) else str(value)
+    return "".join(letter if letter.isprintable() else " " for letter in text[:_LONGEST])  # it may be anybody's
 
 
 def _flat(data: Mapping[str, Any], head: str = "") -> dict[str, Any]:

@@ -34,6 +34,7 @@ PIECE_BYTES = 8 << 20
 _TYPES = ("<f4", "<f8", "<i8", "<c16")
 _MOST_ARRAYS, _LONGEST_HEADER = 1 << 20, 1 << 26
 _LEAST_BLOCK, _LINE = 512, 256
+_MOST_AXES, _DEEPEST_JSON, _LONGEST_REASON = 16, 32, 200
 
 
 class Entry(NamedTuple):
@@ -124,6 +125,15 @@ def _digest(raw: Any, begin: int) -> str:
 
 def _sha256(text: bytes) -> str:
     return hashlib.sha256(text).hexdigest()
+
+
+def _shallow(value: Any) -> bool:
+    """Whether there are no lists within lists without end: what works on them has to come back."""
+    level = [value]
+    for _ in range(_DEEPEST_JSON):
+        inner = (part.values() if isinstance(part, dict) else part for part in level if isinstance(part, (dict, list)))
+        level = [part for parts in inner for part in parts]
+    return not level
 
 
 class _Disk:
@@ -235,7 +245,7 @@ class StateFile:
         if _sha256(text) != words[6]:
             raise ValueError("its header does not match its checksum")
         header = json.loads(text)
-        if not isinstance(header, dict):
+        if not isinstance(header, dict) or not _shallow(header):
             raise ValueError("its header is not one")
         return header
 
@@ -249,7 +259,8 @@ class StateFile:
         except FileError:
             raise
         except Exception as error:  # whatever HDF5 or JSON make of a file that was made to deceive
-            raise FileError(f"the state '{self.path}' is damaged ({type(error).__name__}: {error})") from None
+            reason = " ".join(str(error).split())[:_LONGEST_REASON]
+            raise FileError(f"the state '{self.path}' is damaged ({type(error).__name__}: {reason})") from None
 
     def _survey(self, file: h5py.File) -> dict[str, tuple[int, Entry]]:
         size = self.path.stat().st_size
@@ -260,7 +271,10 @@ class StateFile:
         entries: dict[str, tuple[int, Entry]] = {}
         for number, (name, shape, kind) in enumerate(listing):
             entry = Entry(str(name), tuple(int(length) for length in shape), str(kind))
-            if min(entry.shape, default=0) < 0 or entry.kind not in _TYPES or entry.name in entries:
+            # an array without numbers, too, must be one that numpy can make
+            extent = int(np.prod([length for length in entry.shape if length], dtype=object))
+            possible = len(entry.shape) <= _MOST_AXES and min(entry.shape, default=0) >= 0 and extent < 1 << 56
+            if not possible or entry.kind not in _TYPES or entry.name in entries:
                 raise ValueError(f"array {number} is '{name}', {shape} of {kind}")
             size -= self._check(file["arrays"], str(number), np.dtype(entry.kind), entry.size, size)
             entries[entry.name] = (number, entry)
@@ -328,4 +342,6 @@ def verify_state(path: str | Path) -> dict[str, Any]:
     """The header of a state file whose contents match its checksum. Raises FileError."""
     with StateFile(path) as state:
         state.verify()
+        if not all(isinstance(state.header.get(name), int) for name in ("samples", "step")):
+            raise FileError(f"the state '{path}' is damaged: its header is not complete")
         return state.header

@@ -46,7 +46,15 @@ class Snapshot:
             return None
 
     def number(self, name: str) -> int:
-        return int(self[name])
+        """A whole number. Raises ValueError if it is none."""
+        value = self[name]
+        if value.shape or value.dtype.kind not in "iub":
+            raise ValueError(f"'{name}' of the state is not a whole number")
+        return int(value)
+
+    def undivided(self) -> Snapshot:
+        """The same, if only one rank has the object."""
+        return Snapshot({**self.shared, **self.share, **self.atoms})
 
     def joined(self, **parts: Snapshot) -> Snapshot:
         """With the snapshots of inner objects, whose names get ``part.`` in front."""

@@ -36,14 +36,16 @@ def results_of(folder, name="agi"):
     return read_results(folder / f"{name}.topo.h5")
 
 
-def assert_close(one, other, tolerance=1e-9):
+def assert_close(one, other, tolerance=1e-9, but=None):
+    """``but`` has other tolerances for names that contain its keys."""
     ours, theirs = bits(one.record), bits(other.record)
     assert ours.keys() == theirs.keys()
     for name, value in theirs.items():
         if value.dtype.kind not in "fc":
             assert np.array_equal(ours[name], value), name
         else:
-            assert np.abs(ours[name] - value).max(initial=0.0) <= tolerance * np.abs(value).max(initial=0.0), name
+            allowed = next((other for part, other in (but or {}).items() if part in name), tolerance)
+            assert np.abs(ours[name] - value).max(initial=0.0) <= allowed * np.abs(value).max(initial=0.0), name
 
 
 def lines(finished):
@@ -190,7 +192,11 @@ def test_from_the_native_door_to_stepwise_and_back(lmp, start, tmp_path):
 
 
 def test_from_the_native_door_to_python_invoke(lmp, debian_lmp, start, agi, tmp_path):
-    """Debian's LAMMPS does not read the other's restart files: a data file takes the atoms across."""
+    """Debian's LAMMPS does not read the other's restart files: a data file takes the atoms across, with all digits.
+
+    Both versions then make the same trajectory, and fluxes differ by rounding. Temperatures differ by 1.4·10⁻⁹: that is
+    what CODATA changed the atomic mass by from 2018 to 2022, the tables of the SciPys of the two Pythons.
+    """
     write = "write_data a.data nocoeff\n"
     fix = (
         'python topo here """\nimport lammps_topo\n'
@@ -202,10 +208,7 @@ def test_from_the_native_door_to_python_invoke(lmp, debian_lmp, start, agi, tmp_
     lmp(f"{start}{TOPO}run 100\n{write}", tmp_path)
     finished = debian_lmp(f"{agi.system}read_data a.data\nreset_timestep 100{FORCES}{fix}run 100\n", tmp_path)
     assert "fix topo: the measurement continues: 26 samples until step 100" in finished.stdout
-    record = results_of(tmp_path).record
-    assert np.array_equal(record.series.steps, uninterrupted.record.series.steps)
-    # 15 digits of the data file, and another version's constants: trajectories part slowly
-    assert np.allclose(record.series.flux, uninterrupted.record.series.flux, atol=1e-4)
+    assert_close(results_of(tmp_path), uninterrupted, but={"temperature": 1e-7})
     assert [header_of(path)["step"] for path in generations(tmp_path / "agi.topo.h5")] == [200, 160, 120]
 
 

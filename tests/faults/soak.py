@@ -19,7 +19,12 @@ FAULTS = Path(__file__).resolve().parent
 sys.path.insert(0, str(FAULTS))
 #: Tests of what reads files, and how many times as many inputs: those of YAML take a millisecond, those of HDF5 a tenth
 #: of a second.
-FUZZED = {"tests/unit/test_config.py": 20, "tests/unit/test_hostile_files.py": 1, "tests/unit/test_state.py": 1}
+FUZZED = {
+    "tests/unit/test_config.py": 20,
+    "tests/unit/test_hostile_files.py": 1,
+    "tests/unit/test_state.py": 1,
+    "tests/unit/test_forged_states.py": 1,
+}
 
 
 def kills(replay: int, lmp: int, seed: int) -> int:

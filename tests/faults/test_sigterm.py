@@ -90,6 +90,32 @@ def test_the_run_ends_in_good_order(who, lmp, tmp_path):
     assert len(again.series.stretches) == 1
 
 
+@pytest.mark.parametrize("before", ["run 40", ""])
+def test_a_minimisation_ends_too(before, lmp, tmp_path):
+    """Of any length, whether anything has been measured before or not."""
+    endless = f"min_style fire\nminimize 0 0 {ENDLESS} {ENDLESS}\n"
+    script = (
+        f"thermo 100\nfix topo all topo 4\n{before}\n{endless}run 100\nwrite_restart a.restart\nprint 'all is done'\n"
+    )
+    program = start(tmp_path, script)
+    deadline = time.monotonic() + 30
+    while "Setting up fire style" not in (tmp_path / "screen").read_text() and time.monotonic() < deadline:
+        time.sleep(0.05)
+    time.sleep(0.5)
+    os.kill(ranks_of(tmp_path)[-1], signal.SIGTERM)
+    screen = end(program, tmp_path)
+    assert program.returncode == 0, screen
+    assert "SIGTERM: the run ends at step" in screen
+    assert "walltime limit reached" in screen  # why LAMMPS says that the minimisation stopped
+    assert screen.count("\nall is done") == 1
+    continued = lmp(f"read_restart a.restart\n{FORCES}fix topo all topo 4\nrun 40\n", tmp_path).stdout
+    record = read_results(tmp_path / "topo.topo.h5").record
+    assert ("the measurement continues: 11 samples" in continued) == bool(before)
+    # what was minimised is another stretch; it ended at any step, and samples are at multiples of 4
+    assert record.samples - (11 if before else 0) in (10, 11)
+    assert len(record.series.stretches) == (2 if before else 1)
+
+
 def test_a_checkpoint_only(tmp_path):
     program = start(tmp_path, f"fix topo all topo 4 on_sigterm checkpoint\nrun {ENDLESS}\n")
     pid = ranks_of(tmp_path)[0]

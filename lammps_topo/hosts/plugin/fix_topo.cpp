@@ -149,7 +149,7 @@ FixTopo::~FixTopo()
 
 int FixTopo::setmask()
 {
-  return END_OF_STEP | POST_RUN | (link.want_force ? INITIAL_INTEGRATE : 0);
+  return END_OF_STEP | POST_RUN | (link.want_force ? INITIAL_INTEGRATE : 0) | (link.on_sigterm ? MIN_POST_FORCE : 0);
 }
 
 void FixTopo::init()
@@ -205,6 +205,12 @@ void FixTopo::end_of_step()
   if (!trouble.empty()) give_up(trouble);
   if (incomplete) complete();    // a rerun has no integration
   if (update->ntimestep != last_sample) sample();
+}
+
+// Nothing is measured while energy is minimised, but SIGTERM must not have to wait.
+void FixTopo::min_post_force(int)
+{
+  if (sigterm()) interrupt();
 }
 
 void FixTopo::post_run()
@@ -379,7 +385,7 @@ void FixTopo::interrupt()
 {
   constexpr int stop = 2;
   interrupted = true;
-  if (!failed) deliver(link.interrupt);
+  if (ready && !failed) deliver(link.interrupt);
   if (link.on_sigterm != stop) return;
   timer->force_timeout();
   if (comm->me == 0)

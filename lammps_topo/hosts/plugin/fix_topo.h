@@ -22,6 +22,7 @@ class FixTopo : public Fix {
   void setup(int) override;
   void initial_integrate(int) override;
   void end_of_step() override;
+  void min_post_force(int) override;
   void post_run() override;
   void write_restart(FILE *) override;
   void restart(char *) override;
