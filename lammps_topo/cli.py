@@ -39,7 +39,7 @@ def main() -> None:
 
 
 #: Keys of the configuration that act on what has been measured.
-_ESTIMATES = ("temperature", "volume", "cepstral", "einstein")
+_ESTIMATES = ("temperature", "volume", "spectral", "cepstral", "einstein")
 _INNER_ESTIMATES = ("msd.window", "correlations.prony")
 _results_file = click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
 _set = click.option(
@@ -294,8 +294,8 @@ def kernel(files: Sequence[Path], species: str | None, columns: str | None, inte
 @click.option(
     "--remove-mean", is_flag=True, help="Subtract the mean of each flux, which is taken to be zero otherwise."
 )
-@click.option("--method", type=click.Choice(["zero-frequency", "cepstral-aic"]),
-              help="zero-frequency by default; cepstral-aic with --cutoff or --order.")  # fmt: skip
+@click.option("--method", type=click.Choice(["spectral", "cepstral-average", "cepstral-aic"]),
+              help="spectral by default; cepstral-aic with --cutoff or --order.")  # fmt: skip
 @click.option("--cutoff", type=float, help="f* of cepstral-aic, 1/time of the units (metal: THz).")
 @click.option("--order", type=click.IntRange(1), help="P* of cepstral-aic.")
 @click.option(

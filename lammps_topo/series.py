@@ -63,9 +63,9 @@ def spectrum_of_files(
     scale : factor that turns the flux into that of the quantity, such as a charge for a velocity
     intensive : the fluxes were divided by the volume
     remove_mean : subtract the mean of each stretch. It is not done by default: at equilibrium it is known to be zero
-    method : ``zero-frequency`` (the default) or ``cepstral-aic``, SporTran's
-    cutoff, order : f* (1/time) and P* of ``cepstral-aic``
-    resample : means over so many samples in their place, as SporTran does; f* of ``cepstral-aic`` is then the new
+    method : ``spectral`` (the default), ``cepstral-average`` over all orders, or ``cepstral-aic``, SporTran's
+    cutoff : highest frequency in use, 1/time (f* of ``cepstral-aic``, which it stands for alone); order : its P*
+    resample : means over so many samples in their place, as SporTran does; f* of a cepstral estimate is then the new
         Nyquist frequency, if it is not given
     segments : parts that each stretch is cut into; more degrees of freedom, less resolution
 
@@ -104,7 +104,7 @@ def spectrum_of_files(
         labels = [flux.name for flux in samples.fluxes]
         notes += doubts_of_means(samples.stretches, labels)
     spectrum = _spectrum(samples, resample, segments, remove_mean)
-    if cutoff is None and resample > 1 and method == "cepstral-aic":
+    if cutoff is None and resample > 1 and method in ("cepstral-aic", "cepstral-average"):
         cutoff = math.inf  # as in SporTran, resampling has taken the place of f*
     found = estimated(spectrum, method, cutoff=cutoff, order=order)
     prefactor = scale**2 * wanted.prefactor(style, samples.volume, samples.temperature)

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 from lammps_topo.estimate.cepstral import CepstralEstimate
 from lammps_topo.estimate.cepstral import cepstral as cepstral_analysis
 from lammps_topo.estimate.spectrum import Spectrum
+from lammps_topo.estimate.zero_frequency import zero_frequency
 
 
 class Estimate(NamedTuple):
@@ -40,6 +41,14 @@ def cepstral(**settings: Any) -> Method:
     return estimate
 
 
+def spectral(spectrum: Spectrum, cutoff: float | None) -> Estimate:
+    """``lammps_topo.estimate.zero_frequency``, the default."""
+    found = zero_frequency(spectrum, cutoff=cutoff)
+    return Estimate(math.log(found.value), found.log_error, found.resolved)
+
+
 METHODS: dict[str, Method] = {
+    "spectral": spectral,
+    "cepstral-average": cepstral(average=True),
     "cepstral-aic": cepstral(),
 }

@@ -8,13 +8,13 @@ The quoted error is the theoretical one at the order in use. It does not know th
 the same data, nor of what the coefficients left out would have changed. At a given, sufficient order it
 covers the truth as it should; with Akaike's choice it does so in 55-65 % (one error) and 90-95 % (two) of
 cases on spectra with one feature, and in far fewer where a dip or a peak at zero frequency is narrow
-compared with f*. ``scan_cutoffs`` shows that case: the plateau against f* is missing.
+compared with f*. The average over all orders with Akaike's weights has the difference between them in its error,
+and costs no more. ``zero_frequency`` has neither f* nor P*.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -25,7 +25,7 @@ from scipy.special import digamma, polygamma
 from ..errors import EstimateError
 from .spectrum import Spectrum, schur_dof, schur_spectrum, truncate
 
-__all__ = ["CepstralEstimate", "automatic_cutoff", "cepstral", "scan_cutoffs"]
+__all__ = ["CepstralEstimate", "automatic_cutoff", "cepstral"]
 
 FEWEST = 5
 """Ordinates below which no cepstral analysis is attempted."""
@@ -46,11 +46,12 @@ class CepstralEstimate:
     error: float
     """Standard error of S(0), S(0) times the square root of ``log_variance``."""
     log_variance: float
-    """Variance of ln S(0), psi'(nu-M+1) (4 P* - 2)/N, N twice the number of frequency steps in use."""
+    """Variance of ln S(0), psi'(nu-M+1) (4 P* - 2)/N, N twice the number of frequency steps in use.
+    For an average: its mean over the orders, and the variance between them."""
     order: int
     """P*, the number of cepstral coefficients C_0 … C_(P*-1) in use."""
     order_choice: str
-    """``"aic"`` (minimum of ``aic``) or ``"given"``."""
+    """``"aic"`` (minimum of ``aic``), ``"average"`` (over all orders; P* is their mean), or ``"given"``."""
     cutoff: float
     """f*, the highest frequency in use, 1/time."""
     cutoff_origin: str
@@ -73,11 +74,13 @@ def cepstral(
     cutoff: float | None = None,
     order: int | None = None,
     maximum_order: int | None = None,
+    average: bool = False,
 ) -> CepstralEstimate:
     """Cepstral estimate of S(0) of flux 0 of ``spectrum``, all other fluxes eliminated.
 
     ``cutoff`` is f* in 1/time (``automatic_cutoff`` without it; ``math.inf`` for the whole band), ``order``
-    is P* (Akaike's choice without it, at most ``maximum_order``). Equations: physics.md section 3 and
+    is P* (Akaike's choice without it, at most ``maximum_order``). With ``average`` ln S is the mean over all orders,
+    with the weights exp(-aic(P)/2). Equations: physics.md section 3 and
 
         aic(P) = sum_(n>=P) C_n²/var C_n + 2 P,    var C_n = psi'(nu-M+1)/N, twice that for n = 0, N/2
 
@@ -103,18 +106,30 @@ def cepstral(
     coefficients = np.asarray(scipy.fft.dct(logarithm, type=1), dtype=np.float64) / steps
     variance = float(polygamma(1, dof))
     aic = _akaike(coefficients, variance / steps)[: _highest_order(ordinates, order, maximum_order)]
-    chosen = int(aic.argmin()) + 1 if order is None else order
-    kept = np.where(np.arange(ordinates) < chosen, coefficients, 0.0)
+    weight = np.zeros(ordinates)  # of the orders
+    if order is not None:
+        weight[order - 1] = 1.0
+    elif average:
+        weight[: aic.size] = np.exp(-0.5 * (aic - aic.min()))
+        weight /= weight.sum()
+    else:
+        weight[aic.argmin()] = 1.0
+    kept = coefficients * np.cumsum(weight[::-1])[::-1]
     smooth = np.exp(np.asarray(scipy.fft.dct(kept, type=1), dtype=np.float64))
+    each = variance * (4 * np.arange(1, ordinates + 1) - 2) / steps
     # at the full order nothing is left out: ln S(0) is the ordinate at f = 0 itself
-    spread = variance * (4 * chosen - 2) / steps if chosen < ordinates else float(polygamma(1, dof / 2))
+    each[-1] = float(polygamma(1, dof / 2))
+    terms = 2 * coefficients
+    terms[0] /= 2
+    away = np.cumsum(terms) - np.log(smooth[0])
+    spread = float(weight @ (each + (away**2 if average and order is None else 0.0)))
     whole = 2 * (ordinates - 1) == used.segment
     return CepstralEstimate(
         zero_frequency=float(smooth[0]),
         error=float(smooth[0]) * math.sqrt(spread),
         log_variance=spread,
-        order=chosen,
-        order_choice="aic" if order is None else "given",
+        order=round(float(weight @ np.arange(1, ordinates + 1))),
+        order_choice="given" if order is not None else "average" if average else "aic",
         cutoff=float(used.frequency[-1]),
         cutoff_origin="nyquist" if whole else "automatic" if cutoff is None else "given",
         frequencies=used.frequency,
@@ -159,18 +174,3 @@ def automatic_cutoff(spectrum: Spectrum) -> float:
     last = max(2 * half, PREFERRED - 1)
     top = density.size - 1
     return float(spectrum.frequency[last if last < WHOLE * top else top])
-
-
-def scan_cutoffs(spectrum: Spectrum, cutoffs: Iterable[float] | None = None) -> tuple[CepstralEstimate, ...]:
-    """Estimates at several f* (1/time), for the plot of S(0) against f* and its plateau.
-
-    Without ``cutoffs``: from 16 ordinates to the top of the band, two to an octave. Raises EstimateError for
-    a cut-off that leaves too few ordinates, or a bad spectrum.
-    """
-    if cutoffs is None:
-        top = spectrum.frequency.size - 1
-        first = min(16, top)
-        count = max(2, math.ceil(2 * math.log2(top / first)) + 1) if top > first else 1
-        index = np.unique(np.rint(np.geomspace(first, top, count)).astype(np.int64))
-        cutoffs = spectrum.frequency[index].tolist()
-    return tuple(cepstral(spectrum, cutoff=float(limit)) for limit in cutoffs)

@@ -56,9 +56,9 @@ def representation_spectrum(record: Record, representation: str, segments: Perio
 def _series_spectrum(stretches: list[NDArray[np.float64]], interval: float) -> Spectrum:
     """Average over all stretches: the gaps of a run, and the replicas of a merged one.
 
-    One segment if there is one stretch, one a stretch if all are equally long; else segments of :func:`_segment`.
+    One segment if there is one stretch, one a stretch if all are equally long; else segments of :func:`common_segment`.
     """
-    length = _segment(np.array([len(part) for part in stretches], dtype=np.int64))
+    length = common_segment(np.array([len(part) for part in stretches], dtype=np.int64))
     spectra = [
         cross_periodogram(part[:, None, :], interval, segment=length) for part in stretches if len(part) >= length
     ]
@@ -72,7 +72,7 @@ def _series_spectrum(stretches: list[NDArray[np.float64]], interval: float) -> S
     )
 
 
-def _segment(lengths: NDArray[np.int64]) -> int:
+def common_segment(lengths: NDArray[np.int64]) -> int:
     """The longest even number of samples whose whole segments hold three quarters of all samples.
 
     Candidates are the lengths of stretches and their parts, where that share has its maxima; the best of them if none

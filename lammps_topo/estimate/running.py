@@ -28,8 +28,9 @@ def running_names(representations: Sequence[str], species: Sequence[str]) -> tup
 def running_values(record: Record, config: Config, names: Sequence[str]) -> list[float]:
     """Values of ``names`` (S/m, m²/s, Å², K; ``lj``: reduced); NaN while they are not known yet.
 
-    The conductivity is the cepstral estimate from the longest segments of which there are at least four; the
-    diffusion coefficient the slope of the MSD over the upper half of the longest complete lags.
+    The conductivity is the cepstral estimate, averaged over orders, from the longest segments of which there are at
+    least four (the spectral one takes too long for every line of thermo output); the diffusion coefficient the slope of
+    the MSD over the upper half of the longest complete lags.
     """
     values = {"temperature": record.temperature, "samples": float(record.samples)}
     for name in record.representations:
@@ -47,7 +48,7 @@ def _conductivity(record: Record, config: Config, representation: str) -> tuple[
     scale = state_of(record, config).conductivity_scale
     try:
         spectrum = representation_spectrum(record, representation, usable[-1])
-        found = cepstral(spectrum, cutoff=config.cepstral.cutoff, order=config.cepstral.order)
+        found = cepstral(spectrum, cutoff=config.cepstral.cutoff, order=config.cepstral.order, average=True)
     except EstimateError:
         return math.nan, math.nan
     return 0.5 * scale * found.zero_frequency, 0.5 * scale * found.error

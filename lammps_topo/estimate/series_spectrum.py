@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
-import importlib.util
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -13,11 +11,12 @@ from numpy.typing import NDArray
 
 from ..errors import ConfigError, EstimateError
 from .cepstral import cepstral
-from .current_spectrum import _segment
+from .current_spectrum import common_segment
 from .result import thinned
 from .spectrum import Spectrum, cross_periodogram, schur_dof, schur_spectrum, truncate
+from .zero_frequency import zero_frequency
 
-METHODS = ("zero-frequency", "cepstral-aic")
+METHODS = ("spectral", "cepstral-average", "cepstral-aic")
 
 Array = NDArray[np.float64]
 
@@ -44,14 +43,21 @@ class Estimated:
 def estimated(
     spectrum: Spectrum, method: str | None = None, *, cutoff: float | None = None, order: int | None = None
 ) -> Estimated:
-    """S(0) by ``method``; ``cutoff`` (f*, 1/time) and ``order`` (P*) are for ``cepstral-aic``.
+    """S(0) by ``method``, ``spectral`` by default.
+
+    ``cutoff`` is the highest frequency in use (f*, 1/time), ``order`` P* of ``cepstral-aic``, for which they stand
+    if no method is given.
 
     Raises ConfigError for options that do not fit, EstimateError as the estimators do.
     """
     if method is None:
-        method = "cepstral-aic" if cutoff is not None or order is not None else _usual_method()
-    if method == "cepstral-aic":
-        found = cepstral(spectrum, cutoff=cutoff, order=order)
+        method = "spectral" if cutoff is None and order is None else "cepstral-aic"
+    if method not in METHODS:
+        raise ConfigError(f"--method {method} is not known (allowed: {', '.join(METHODS)})")
+    if order is not None and method != "cepstral-aic":
+        raise ConfigError(f"--order is for --method cepstral-aic; {method} has no order to choose")
+    if method != "spectral":
+        found = cepstral(spectrum, cutoff=cutoff, order=order, average=method == "cepstral-average")
         return Estimated(
             method, found.zero_frequency, found.error, found.log_variance**0.5, True, (), found.frequencies,
             found.smooth,
@@ -60,19 +66,15 @@ def estimated(
                 "cutoff": found.cutoff, "cutoff_origin": found.cutoff_origin, "ordinates": len(found.frequencies),
             },
         )  # fmt: skip
-    if method not in METHODS:
-        raise ConfigError(f"--method {method} is not known (allowed: {', '.join(METHODS)})")
-    if cutoff is not None or order is not None:
-        raise ConfigError(f"--cutoff and --order are for --method cepstral-aic; {method} chooses nothing by hand")
-    best = importlib.import_module(".zero_frequency", __package__).zero_frequency(spectrum)
+    best = zero_frequency(spectrum, cutoff=cutoff)
     return Estimated(
-        method, best.value, best.error, best.log_error, best.resolved, tuple(best.reasons), best.frequencies,
-        best.smooth, best.band,
+        method, best.value, best.error, best.log_error, best.resolved, best.reasons, best.frequencies, best.smooth,
+        (best.lower, best.upper),
+        details={
+            "knee": best.knee, "cutoff": max(best.cutoffs), "cutoff_origin": best.cutoff_origin,
+            "bins": len(best.frequencies) - 1,
+        },
     )  # fmt: skip
-
-
-def _usual_method() -> str:
-    return METHODS[0] if importlib.util.find_spec(".zero_frequency", __package__) else METHODS[1]
 
 
 def mean_spectrum(
@@ -84,7 +86,7 @@ def mean_spectrum(
     ``segments`` cuts each of these into so many parts. Where the mean was removed, nothing is known at f = 0, and the
     ordinate beside it stands in its place. Raises EstimateError for stretches that are too short.
     """
-    length = _segment(np.array([len(part) for part in stretches], dtype=np.int64)) // segments // 2 * 2
+    length = common_segment(np.array([len(part) for part in stretches], dtype=np.int64)) // segments // 2 * 2
     if length < 2:
         raise EstimateError(f"--segments {segments}: a segment would have fewer than two samples")
     with np.errstate(over="ignore", invalid="ignore"):

@@ -17,19 +17,19 @@ from ..config import Config
 from ..errors import EstimateError
 from ..record import DisplacementRecord, Record
 from ..units import Units, unit_style
-from .cepstral import cepstral, scan_cutoffs
-from .current_spectrum import current_series, current_weights, representation_spectrum
+from .current_spectrum import current_series, current_weights
 from .einstein import SlopeFit, fit_slope
 from .green_kubo import RunningIntegral, running_integral
-from .result import CURVE_POINTS, Curve, Outcome, Result, thinned
+from .result import Curve, Outcome, Result, thinned
+from .spectral_results import spectral_results
 from .state import State, state_of
-from .tagged_results import tagged_results
+from .tagged_results import TaggedResults, tagged_results
 
 Array = NDArray[np.float64]
 
 #: Combined errors that estimates from the same data may be apart before a note says so.
 _DISAGREEMENT = 2.5
-_METHODS = ("cepstral", "einstein")
+_METHODS = ("spectral", "einstein")
 #: The Green-Kubo integral is followed to this fraction of the run.
 _GREEN_KUBO_FRACTION = 0.02
 
@@ -57,7 +57,7 @@ class _Summary:
         self._sampling()
         for name in self.record.representations:
             self._net_charge(name)
-            self._attempt(f"conductivity of '{name}' by cepstral analysis", partial(self._cepstral, name))
+            self._attempt(f"conductivity of '{name}' from its spectrum", partial(self._spectral, name))
             self._attempt(f"conductivity of '{name}' by Einstein-Helfand", partial(self._einstein, name))
             self._attempt(f"conductivity of '{name}' by Green-Kubo", partial(self._green_kubo, name))
             self._compare(name)
@@ -115,52 +115,8 @@ class _Summary:
 
     # ---- conductivity -----------------------------------------------------------------------------------------------
 
-    def _cepstral(self, name: str) -> None:
-        units, half = self.units, 0.5 * self.state.conductivity_scale
-        spectrum = representation_spectrum(self.record, name)
-        chosen = self.config.cepstral
-        found = cepstral(spectrum, cutoff=chosen.cutoff, order=chosen.order)
-        self._add(
-            "conductivity", name, "cepstral", half * found.zero_frequency, half * found.error, units.label("S/m"),
-            order=found.order, order_origin=found.order_choice, cutoff=found.cutoff * units.terahertz,
-            cutoff_origin=found.cutoff_origin, cutoff_unit=units.frequency_label, ordinates=len(found.frequencies),
-            degrees_of_freedom=spectrum.dof, segment=spectrum.segment, frame=self.record.frame,
-        )  # fmt: skip
-        frequency = spectrum.frequency * units.terahertz
-        density = half * spectrum.matrix[:, 0, 0].real
-        shown = frequency <= min(frequency[-1], 4 * found.cutoff * units.terahertz)
-        x_label, y_label = f"frequency ({units.frequency_label})", f"S(f)/(2 V kB T) ({units.label('S/m')})"
-        x, y = _averaged(frequency[shown], density[shown])
-        self._curve(f"spectrum/{name}/periodogram", "spectrum", f"{name}, periodogram", x, y, x_label, y_label)
-        smooth_x, smooth_y = _thinned(found.frequencies * units.terahertz, half * found.smooth)
-        self._curve(f"spectrum/{name}/cepstral", "spectrum", f"{name}, cepstral", smooth_x, smooth_y, x_label, y_label)
-        scan = scan_cutoffs(spectrum)
-        self._curve(
-            f"cutoffs/{name}", "cutoffs", name,
-            np.array([row.cutoff for row in scan]) * units.terahertz,
-            half * np.array([row.zero_frequency for row in scan]),
-            f"f* ({units.frequency_label})", f"conductivity ({units.label('S/m')})",
-            half * np.array([row.error for row in scan]), style="points",
-        )  # fmt: skip
-        self._segments(name, found.cutoff)
-
-    def _segments(self, name: str, cutoff: float) -> None:
-        """σ from every segment length: segments too short for the zero-frequency plateau show here."""
-        half, lengths, values, errors = 0.5 * self.state.conductivity_scale, [], [], []
-        for part in self.record.periodograms:
-            try:
-                found = cepstral(representation_spectrum(self.record, name, part), cutoff=cutoff)
-            except EstimateError:
-                continue
-            lengths.append(part.length * self.record.interval * self.units.picosecond)
-            values.append(half * found.zero_frequency)
-            errors.append(half * found.error)
-        if lengths:
-            self._curve(
-                f"segments/{name}", "segments", name, np.array(lengths), np.array(values),
-                f"length of a segment ({self.units.time_label})", f"conductivity ({self.units.label('S/m')})",
-                np.array(errors), style="points",
-            )  # fmt: skip
+    def _spectral(self, name: str) -> None:
+        self._take(spectral_results(name, self.record, self.config, self.state, self.units))
 
     def _einstein(self, name: str) -> None:
         units, record, scale = self.units, self.record, self.state.conductivity_scale
@@ -198,13 +154,13 @@ class _Summary:
         self._curve(f"correlation/{name}", "correlation", name, x, y, x_label, "⟨J(t)·J(0)⟩/⟨J²⟩", error)
 
     def _compare(self, name: str) -> None:
-        """Say so when cepstral and Einstein-Helfand estimates, made of the same data, do not agree."""
-        cepstral_, einstein = (self._find("conductivity", name, method, self.record.frame) for method in _METHODS)
-        if cepstral_ is None or einstein is None:
+        """Say so when spectral and Einstein-Helfand estimates, made of the same data, do not agree."""
+        spectral, einstein = (self._find("conductivity", name, method, self.record.frame) for method in _METHODS)
+        if spectral is None or einstein is None:
             return
-        if abs(cepstral_.value - einstein.value) > _DISAGREEMENT * math.hypot(cepstral_.error, einstein.error):
+        if abs(spectral.value - einstein.value) > _DISAGREEMENT * math.hypot(spectral.error, einstein.error):
             self.notes.append(
-                f"conductivity of '{name}': the cepstral and the Einstein-Helfand estimate are more than "
+                f"conductivity of '{name}': the spectral and the Einstein-Helfand estimate are more than "
                 f"{_DISAGREEMENT} combined errors apart; a narrow feature at zero frequency may be "
                 "unresolved: a longer run is needed"
             )
@@ -236,9 +192,7 @@ class _Summary:
             terms=None if chosen is None else chosen.prony,
             find_diffusion=lambda species, frame: self._find("diffusion", species, "msd", frame),
         )  # fmt: skip
-        self.results.extend(found.results)
-        self.curves.extend(found.curves)
-        self.notes.extend(found.notes)
+        self._take(found)
 
     def _mobility_charge(self, species: int) -> float:
         """The oxidation charge of a species where given, else its mean charge; 0 without charges."""
@@ -247,7 +201,7 @@ class _Summary:
         return 0.0 if math.isnan(charge) else charge
 
     def _nernst_einstein(self, name: str) -> None:
-        """σ of ions that move independently, Σ N q² D/(V k_B T), and the Haven ratio of it to the cepstral σ."""
+        """σ of ions that move independently, Σ N q² D/(V k_B T), and the Haven ratio of it to the spectral σ."""
         record, units = self.record, self.units
         frame = record.msd.frames[0]
         weights = record.population * self._species_charges(name) ** 2
@@ -262,13 +216,18 @@ class _Summary:
             value += factor * found.value
             variance += (factor * found.error) ** 2
         self._add("conductivity", name, "nernst-einstein", value, math.sqrt(variance), units.label("S/m"), frame=frame)
-        collective = self._find("conductivity", name, "cepstral", record.frame)
+        collective = self._find("conductivity", name, "spectral", record.frame)
         if collective is not None and collective.value > 0 and value > 0:
             ratio = value / collective.value
             error = ratio * math.hypot(math.sqrt(variance) / value, collective.error / collective.value)
-            self._add("haven_ratio", name, "nernst-einstein/cepstral", ratio, error, "1")
+            self._add("haven_ratio", name, "nernst-einstein/spectral", ratio, error, "1")
 
     # ---- helpers ----------------------------------------------------------------------------------------------------
+
+    def _take(self, found: Outcome | TaggedResults) -> None:
+        self.results.extend(found.results)
+        self.curves.extend(found.curves)
+        self.notes.extend(found.notes)
 
     def _find(self, quantity: str, of: str, method: str, frame: str) -> Result | None:
         for result in self.results:
@@ -335,13 +294,6 @@ def _fit(
         batch_duration=record.batch * run.interval,
         window=window,
     )
-
-
-def _averaged(x: Array, y: Array) -> tuple[Array, Array]:
-    """Means over groups of neighbours, so that a periodogram has no more points than a figure shows."""
-    width = -(-len(x) // CURVE_POINTS)
-    whole = len(x) // width * width
-    return x[:whole].reshape(-1, width).mean(axis=1), y[:whole].reshape(-1, width).mean(axis=1)
 
 
 def _thinned(x: Array, *columns: Array) -> tuple[Array, ...]:

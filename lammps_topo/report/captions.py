@@ -9,6 +9,7 @@ from ..store import Results
 from .wording import (
     cutoff_text,
     essentials,
+    highest_text,
     method_text,
     number,
     one_line,
@@ -37,17 +38,17 @@ def unbroken(text: str) -> str:
 _CAPTIONS = {
     "spectrum": (
         "Spectral density of the charge current over 2 V kB T: its value at zero frequency (point with error bar) is "
-        "the conductivity. Thin: the periodogram, neighbouring ordinates averaged for display; thick: what the P* "
-        "lowest cepstral coefficients make of it below f* (dotted). Above the low frequencies, below all on "
-        "logarithmic axes."
+        "the conductivity. Thin: the periodogram, neighbouring ordinates averaged for display; thick: the estimate of "
+        "the spectral density up to the highest frequency in use (dotted), with its one-sigma band. Above the low "
+        "frequencies, below all on logarithmic axes."
     ),
     "cutoffs": (
-        "The cepstral conductivity at other choices of f*, each with the P* of Akaike's criterion; bars are one "
-        "standard error. Where the points do not move with f*, its choice (dotted) does not matter; where they do, "
-        "the error bar of the result (band) is too small."
+        "The conductivity from the spectrum up to other frequencies; bars are one standard error. The result (band) is "
+        "a mean over two of them that follow from the data (dotted: the higher one), and its error has their "
+        "difference in it. Points to the left use less of the data; they should scatter about the band."
     ),
     "segments": (
-        "The cepstral conductivity from periodograms averaged over segments of the run, at the same f*, against the "
+        "The conductivity from periodograms averaged over segments of the run, against the "
         "length of a segment; the band is the result above. Segments too short to resolve the spectrum near zero "
         "frequency lie off it."
     ),
@@ -58,7 +59,7 @@ _CAPTIONS = {
     "green-kubo": (
         "Integral of the autocorrelation ⟨J(t)·J(0)⟩ of the charge current from 0 to t, over 3 V kB T, with its "
         "one-sigma band. The point is the result, where it is read (thick: the window it is the mean over); the curve "
-        "should be flat there and meet the cepstral result (dashed, band)."
+        "should be flat there and meet the result from the spectrum (dashed, band)."
     ),
     "correlation": (
         "Autocorrelation of the charge current over its value at t = 0, mean over time origins and Cartesian "
@@ -97,7 +98,8 @@ _CAPTIONS = {
 
 
 def _spectrum(results: Results) -> list[str]:
-    return _conductivities(results, "cepstral", _cepstral)
+    lines = _conductivities(results, "spectral", _without_frame)
+    return [*lines, *_conductivities(results, "cepstral", _cepstral)]
 
 
 def _cepstral(result: Result) -> str:
@@ -115,9 +117,9 @@ def _cepstral(result: Result) -> str:
 def _cutoffs(results: Results) -> list[str]:
     lines = []
     for result in results.outcome.results:
-        if (result.quantity, result.method) == ("conductivity", "cepstral") and "cutoff" in result.details:
-            origin = origin_text(result.details.get("cutoff_origin", "unknown"))
-            lines.append(f"{result.of}: f* = {cutoff_text(result.details)} ({origin})")
+        if (result.quantity, result.method) == ("conductivity", "spectral") and "highest" in result.details:
+            origin = origin_text(result.details.get("highest_origin", "unknown"))
+            lines.append(f"{result.of}: up to {highest_text(result.details)} ({origin})")
     return lines
 
 

@@ -44,7 +44,7 @@ _ORDER = (
 )
 _TITLES = {
     "spectrum": "Spectrum of the charge current",
-    "cutoffs": "Does the conductivity depend on f*?",
+    "cutoffs": "Does the conductivity depend on the frequencies in use?",
     "segments": "Does it depend on the length of a segment?",
     "dipole": "Einstein-Helfand: displaced dipole",
     "green-kubo": "Green-Kubo: running integral",
@@ -97,6 +97,9 @@ def _drawable(curve: Curve) -> bool:
     return bool((np.isfinite(curve.x) & np.isfinite(curve.y)).any())
 
 
+#: Parts of a spectrum: width, opacity, order.
+_SPECTRA = (("periodogram", 0.7, 0.45, 2), ("spectral", 2.0, 1.0, 3), ("cepstral", 2.4, 1.0, 3))
+
 # ---- the figures ----------------------------------------------------------------------------------------------------
 
 
@@ -106,25 +109,28 @@ def _spectrum(scene: Scene) -> Figure:
     entries: list[tuple[object, str]] = []
     tops, cutoffs = [], []
     for series in scene.series:
-        for part, width, alpha, order in (("periodogram", 0.7, 0.45, 2), ("cepstral", 2.4, 1.0, 3)):
+        for part, width, alpha, order in _SPECTRA:
             curve = series.parts.get(part)
             if curve is None:
                 continue
             style: dict[str, Any] = {"color": series.colour, "linewidth": width, "alpha": alpha}
-            style["linestyle"] = series.dashes if part == "cepstral" else "-"
+            style["linestyle"] = "-" if part == "periodogram" else series.dashes
             for axes, log in ((low, False), (whole, True)):
-                x, y, _ = finite(curve, log_x=log, log_y=log)
+                x, y, error = finite(curve, log_x=log, log_y=log)
                 axes.plot(x, y, zorder=order, **style)
+                if error is not None:
+                    lower = np.maximum(y - error, 1e-3 * y) if log else y - error
+                    axes.fill_between(x, lower, y + error, color=series.colour, alpha=0.22, linewidth=0)
             entries.append((Line2D([], [], **style), curve.label))
             extent = extent_of([curve])
-            if part == "cepstral" and extent is not None:
+            if part != "periodogram" and extent is not None:
                 tops.append(extent[1])
-        result = scene.result(series, "cepstral")
+        result = scene.estimate(series)
         if result is not None:
             draw_mark(low, 0.0, result, series)
             tops.append(result.value + (result.error if np.isfinite(result.error) else 0.0))
             entries.append((Line2D([], [], **mark_style(series)), f"{series.of}, σ"))
-            cutoff = detail(result, "cutoff")
+            cutoff = _highest(result)
             if cutoff is not None:
                 cutoffs.append(cutoff)
                 for axes in (low, whole):
@@ -139,11 +145,16 @@ def _spectrum(scene: Scene) -> Figure:
         whole.set_ylim(padded(*y_extent, log=True))
         logarithmic(whole, x=True, y=True)
     if cutoffs:
-        entries.append((line(FAINT, 1.1, linestyle=(0, (1, 2))), "f*"))
+        entries.append((line(FAINT, 1.1, linestyle=(0, (1, 2))), "highest frequency in use"))
     for axes in (low, whole):
         name_axes(axes, scene.x_label, scene.y_label)
     legend(figure, entries, columns=len(scene.series) + 1)
     return figure
+
+
+def _highest(result: Result) -> float | None:
+    """Highest frequency in use; f* of a cepstral estimate."""
+    return detail(result, "highest") or detail(result, "cutoff")
 
 
 def _cutoffs(scene: Scene) -> Figure:
@@ -151,11 +162,11 @@ def _cutoffs(scene: Scene) -> Figure:
     shown = draw_chosen(axes, scene)
     for series in scene.series:
         draw_points(axes, series, log_x=True)
-        result = scene.result(series, "cepstral")
-        cutoff = None if result is None else detail(result, "cutoff")
+        result = scene.estimate(series)
+        cutoff = None if result is None else _highest(result)
         if cutoff is not None:
             draw_vertical(axes, cutoff, series.colour)
-    return _finished_points(figure, axes, scene, shown, "chosen f*")
+    return _finished_points(figure, axes, scene, shown, "that in use")
 
 
 def _segments(scene: Scene) -> Figure:
@@ -235,7 +246,7 @@ def _green_kubo(scene: Scene) -> Figure:
     axes.set_ylim(bottom=min(0.0, axes.get_ylim()[0]))
     entries.append((line(INK, 0.0, marker="o", markersize=6.5), "result"))
     if shown:
-        entries.append((line(FAINT, 0.9, linestyle=(0, (6, 3))), "cepstral, ± its error"))
+        entries.append((line(FAINT, 0.9, linestyle=(0, (6, 3))), "from the spectrum, ± its error"))
     legend(figure, entries)
     return figure
 

@@ -37,12 +37,12 @@ _LEADS = {
     "conductivity": "Cepstral analysis, Einstein-Helfand and Green-Kubo estimate one and the same number from the same "
     "current, and should agree within their errors; Nernst-Einstein is what the ions would conduct if they moved "
     "independently of one another.",
-    "haven_ratio": "Conductivity of independent ions (Nernst-Einstein) over the conductivity by cepstral analysis.",
+    "haven_ratio": "Conductivity of independent ions (Nernst-Einstein) over the conductivity from the spectrum.",
     "mobility": "Of independent ions, from the diffusion coefficient: q D/(kB T).",
     "friction": "The integral of the memory kernel, its tail included; beside it kB T/D with D from the mean square "
     "displacement and from the velocity autocorrelation. Where an ion diffuses, they should agree.",
 }
-_METHOD_ORDER = ("cepstral", "einstein", "green-kubo", "nernst-einstein")
+_METHOD_ORDER = ("spectral", "cepstral", "einstein", "green-kubo", "nernst-einstein")
 _FUNCTIONS = {"vacf": "velocity", "facf": "force"}
 
 

@@ -18,7 +18,7 @@ from .drawing import COLOURS, INK, MARKERS, Array, legend, line, name_axes, padd
 from .wording import find
 
 #: What the last part of a curve's name says it is, beside what its ``style`` says.
-_PARTS = ("periodogram", "cepstral", "fit")
+_PARTS = ("periodogram", "spectral", "cepstral", "fit")
 _DASHES = ("-", (0, (5, 2)), (0, (5, 2, 1, 2)))
 
 
@@ -76,6 +76,10 @@ class Scene:
         found = find(self.results.outcome.results, "conductivity", series.of, method)
         return found if found is not None and np.isfinite(found.value) else None
 
+    def estimate(self, series: Series) -> Result | None:
+        """The conductivity from the spectrum; older files have the cepstral one only."""
+        return self.result(series, "spectral") or self.result(series, "cepstral")
+
 
 def draw_measured(axes: Axes, series: Series, *, log_x: bool = False, log_y: bool = False) -> None:
     """A curve with its band."""
@@ -106,11 +110,11 @@ def draw_fits(axes: Axes, scene: Scene) -> bool:
     return bool(fits)
 
 
-def draw_chosen(axes: Axes, scene: Scene, method: str = "cepstral") -> list[Series]:
-    """Horizontal bands: the conductivity by another method and its error; returns those that have one."""
+def draw_chosen(axes: Axes, scene: Scene) -> list[Series]:
+    """Horizontal bands: the conductivity from the spectrum and its error; returns those that have one."""
     shown = []
     for series in scene.series:
-        result = scene.result(series, method)
+        result = scene.estimate(series)
         if result is not None:
             draw_band(axes, result, series.colour)
             shown.append(series)

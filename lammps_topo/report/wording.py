@@ -28,10 +28,12 @@ _QUANTITIES = {
     "gle_deviation": "largest deviation of the GLE",
 }
 _METHODS = {
-    "cepstral": "cepstral analysis",
+    "spectral": "spectrum, averaged over models",
+    "cepstral": "cepstral analysis (AIC)",
     "einstein": "Einstein-Helfand",
     "green-kubo": "Green-Kubo",
     "nernst-einstein": "Nernst-Einstein",
+    "nernst-einstein/spectral": "Nernst-Einstein / spectrum",
     "nernst-einstein/cepstral": "Nernst-Einstein / cepstral",
     "msd": "mean square displacement",
     "vacf": "velocity autocorrelation",
@@ -40,7 +42,12 @@ _METHODS = {
     "force": "mean square force",
     "prony": "Prony series",
 }
-_ORIGINS = {"aic": "Akaike's criterion", "nyquist": "the whole band", "automatic": "chosen from the data"}
+_ORIGINS = {
+    "aic": "Akaike's criterion",
+    "average": "mean over orders, Akaike's weights",
+    "nyquist": "the whole band",
+    "automatic": "chosen from the data",
+}
 #: What is said of a window that was not found by the rule, but had to be taken.
 DOUBT = "no plateau found"
 _RULES = {"longest": DOUBT}
@@ -184,6 +191,12 @@ def essentials(result: Result) -> list[str]:
     details, parts = result.details, []
     if "order" in details:
         parts.append(f"P* = {value_text(details['order'])} ({origin_text(details.get('order_origin', 'unknown'))})")
+    if "resolved" in details and not details["resolved"]:
+        parts.append("NOT RESOLVED")
+    if "highest" in details:
+        parts.append(f"up to {highest_text(details)} ({origin_text(details.get('highest_origin', 'unknown'))})")
+    if "knee" in details:
+        parts.append(f"knee at {_with_unit(details, 'knee')}")
     if "cutoff" in details:
         parts.append(f"f* = {cutoff_text(details)} ({origin_text(details.get('cutoff_origin', 'unknown'))})")
     if "window_begin" in details:
@@ -238,6 +251,10 @@ def window_text(details: Mapping[str, Any]) -> str:
 
 def cutoff_text(details: Mapping[str, Any]) -> str:
     return _with_unit(details, "cutoff")
+
+
+def highest_text(details: Mapping[str, Any]) -> str:
+    return _with_unit(details, "highest")
 
 
 def share_text(share: Any) -> str:
@@ -357,6 +374,8 @@ def _chosen(key: str, results: Results) -> tuple[str, str]:
         return ", ".join(record.representations) or "none", "default: all the charges that the run knows"
     if key == "block":
         return "automatic", "default: by memory"
+    if key == "spectral.cutoff":
+        return _each(found, "spectral", highest_text), _origins(found, "spectral", "highest_origin", origin_text)
     if key == "cepstral.cutoff":
         return _each(found, "cepstral", cutoff_text), _origins(found, "cepstral", "cutoff_origin", origin_text)
     if key == "cepstral.order":
@@ -396,7 +415,7 @@ def _chosen_for_correlations(key: str, kept: CorrelationRecord, found: Sequence[
 def _each(results: Sequence[Result], method: str, text: Callable[[Mapping[str, Any]], str]) -> str:
     parts = []
     for result in results:
-        if result.method == method and ("cutoff" in result.details or "window_begin" in result.details):
+        if result.method == method and {"cutoff", "highest", "window_begin"} & set(result.details):
             frame = f", {result.details.get('frame')} frame" if method == "msd" else ""
             parts.append(f"{result.of}{frame}: {text(result.details)}")
     return "; ".join(parts) or "not used"

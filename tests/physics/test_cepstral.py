@@ -8,7 +8,7 @@ from scipy.special import polygamma
 
 from lammps_topo import synthetic
 from lammps_topo.errors import EstimateError
-from lammps_topo.estimate.cepstral import automatic_cutoff, cepstral, scan_cutoffs
+from lammps_topo.estimate.cepstral import automatic_cutoff, cepstral
 from lammps_topo.estimate.spectrum import Spectrum, combine, cross_periodogram, truncate
 
 
@@ -121,6 +121,29 @@ def test_akaike_order_covers_less_as_the_docstring_says():
     assert np.sqrt(np.mean(values**2)) < 0.1 * EXPONENTIAL.zero_frequency
 
 
+def test_average_over_orders_covers_more():
+    # The same realisations as above, all orders with Akaike's weights: measured over 300 .70/.94 at the scatter of the
+    # single order or less. Standard errors of 250 as above; three of them below .65/.92.
+    rng = np.random.default_rng(6)
+    spectra = [drawn(EXPONENTIAL, 20000, dof=3, rng=rng) for _ in range(250)]
+    single, mean = ([cepstral(one, average=average) for one in spectra] for average in (False, True))
+    scatter = []
+    for rows in (single, mean):
+        logarithm = np.log([row.zero_frequency / EXPONENTIAL.zero_frequency for row in rows])
+        scatter.append(logarithm.std())
+        reduced = np.abs(logarithm) / np.sqrt([row.log_variance for row in rows])
+    assert scatter[1] < scatter[0]
+    assert np.mean(reduced < 1) > 0.65 - 0.093
+    assert np.mean(reduced < 2) > 0.92 - 0.051
+
+
+def test_average_over_one_order_is_that_order():
+    spectrum = drawn(EXPONENTIAL, 2000, dof=3, rng=np.random.default_rng(16))
+    given, mean = (cepstral(spectrum, **keys) for keys in ({"order": 1}, {"average": True, "maximum_order": 1}))
+    assert (given.zero_frequency, given.log_variance) == (mean.zero_frequency, pytest.approx(mean.log_variance))
+    assert mean.order_choice == "average"
+
+
 def test_series_and_segments_give_the_same_zero_frequency():
     # From time series, through the periodogram: the whole series and 20 segments agree with the truth within
     # four of their own errors, and segments (60 instead of 3 degrees of freedom) have the smaller variance
@@ -180,21 +203,11 @@ def test_sharp_vibration_far_above_does_not_spoil_the_estimate():
     assert math.sqrt(np.mean((ratio - 1) ** 2)) < 0.25
 
 
-def test_cutoff_origins_and_scan():
+def test_origins_of_the_cutoff():
     spectrum = drawn(EXPONENTIAL, 20000, dof=3, rng=np.random.default_rng(11))
     assert cepstral(spectrum).cutoff_origin == "automatic"
     assert cepstral(spectrum, cutoff=5.0).cutoff_origin == "given"
     assert cepstral(spectrum, cutoff=1e9).cutoff_origin == "nyquist"
-    rows = scan_cutoffs(spectrum)
-    cutoffs = np.array([row.cutoff for row in rows])
-    assert np.all(np.diff(cutoffs) > 0)
-    assert cutoffs[0] == spectrum.frequency[16]
-    assert rows[-1].cutoff_origin == "nyquist"
-    plateau = [row for row in rows if 3 < row.cutoff < 15]
-    for row in plateau:
-        assert abs(row.zero_frequency - EXPONENTIAL.zero_frequency) < 4 * row.error
-    chosen = scan_cutoffs(spectrum, [4.0, 8.0])
-    assert [row.cutoff for row in chosen] == pytest.approx([4.0, 8.0])
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import sys
 from types import SimpleNamespace
 
 import numpy as np
@@ -11,6 +10,7 @@ import pytest
 from scipy.signal import lfilter
 
 from lammps_topo import spectrum_of_files
+from lammps_topo.estimate import series_spectrum
 from lammps_topo.estimate.series_check import doubts_of_means
 from lammps_topo.units import STYLES
 
@@ -207,15 +207,13 @@ def test_what_the_estimator_doubts_is_said(series, monkeypatch):
     path, _ = series
     said = SimpleNamespace(
         value=2.0, error=0.5, log_error=0.25, resolved=False, reasons=("a dip is too narrow",),
-        frequencies=np.linspace(0, 1, 9), smooth=np.ones(9), band=(np.full(9, 0.5), np.full(9, 1.5)),
+        frequencies=np.linspace(0, 1, 9), smooth=np.ones(9), lower=np.full(9, 0.5), upper=np.full(9, 1.5),
+        knee=1.0, cutoffs=(2.0, 3.0), cutoff_origin="automatic",
     )  # fmt: skip
-    stub = SimpleNamespace(zero_frequency=lambda spectrum: said)
-    monkeypatch.setitem(sys.modules, "lammps_topo.estimate.zero_frequency", stub)
-    outcome = spectrum_of_files(
-        [path], columns="1-3", interval=INTERVAL, quantity="raw", method="zero-frequency", scale=2
-    )
+    monkeypatch.setattr(series_spectrum, "zero_frequency", lambda spectrum, cutoff: said)
+    outcome = spectrum_of_files([path], columns="1-3", interval=INTERVAL, quantity="raw", scale=2)
     result = outcome.results[-1]
-    assert (result.value, result.error, result.method) == (8.0, 2.0, "zero-frequency")
+    assert (result.value, result.error, result.method) == (8.0, 2.0, "spectral")
     assert (result.details["resolved"], result.details["reasons"]) == (False, ["a dip is too narrow"])
     assert outcome.notes == ("the zero-frequency value is not resolved: a dip is too narrow",)
     assert [curve.y[0] for curve in outcome.curves[1:]] == [4.0, 2.0, 6.0]

@@ -96,7 +96,7 @@ def test_reduced_numbers(metal, tmp_path):
         (("temperature", "system", "measured"), si.e / si.k),
         (("diffusion", "1", "msd"), 1e-20 / time),
         (("conductivity", "atomic", "cepstral"), si.e**2 / (1e-10 * time * si.e)),
-        (("haven_ratio", "atomic", "nernst-einstein/cepstral"), 1.0),
+        (("haven_ratio", "atomic", "nernst-einstein/spectral"), 1.0),
         (("friction", "1", "kernel"), si.e * time / 1e-20),
         (("initial_kernel", "1", "force"), si.e / 1e-20),
         (("memory_time", "1", "kernel"), time * 1e12),

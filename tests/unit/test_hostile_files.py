@@ -384,14 +384,16 @@ def test_check_says_which_file_is_bad(contents, tmp_path):
 
 
 def test_a_file_from_before_correlations_is_read_and_estimated_again():
-    """Written by commit b7df2fb: four atoms of one charged species, 72 samples."""
+    """Written by commit b7df2fb: four atoms of one charged species, 72 samples. Estimators as they were agree."""
     results = read_results(OLD)
     assert results.format_version == 1
     assert results.record.correlations is None
     assert results.record.replicas == ()
     assert results.record.msd.frames == ("laboratory",)
     again = estimate(results.record, results.config)
-    assert [result.quantity for result in again.results] == [result.quantity for result in results.outcome.results]
-    for ours, theirs in zip(again.results, results.outcome.results, strict=True):
-        assert ours.value == pytest.approx(theirs.value, rel=1e-9)
-        assert ours.error == pytest.approx(theirs.error, rel=1e-9)
+    now, then = ({(one.quantity, one.of, one.method): one for one in each.results} for each in (again, results.outcome))
+    assert {quantity for quantity, _, _ in then} <= {quantity for quantity, _, _ in now}
+    for key in then:
+        if key[2] in ("measured", "cepstral", "green-kubo"):
+            assert now[key].value == pytest.approx(then[key].value, rel=1e-9)
+            assert now[key].error == pytest.approx(then[key].error, rel=1e-9)

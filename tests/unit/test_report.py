@@ -71,6 +71,7 @@ def _record(species: tuple[str, ...] = ("Ag", "I"), **changes: Any) -> Record:
 
 
 def _results() -> list[Result]:
+    spectral = {"resolved": True, "highest": 4.1, "highest_unit": "THz", "highest_origin": "automatic"}
     chosen = {"order": 5, "order_origin": "aic", "cutoff": 3.6, "cutoff_origin": "automatic", "cutoff_unit": "THz"}
     cut = {"cut": 0.7, "cut_unit": "ps"}
     window = {"window_begin": 2.0, "window_end": 8.0, "window_unit": "ps", "window_rule": "longest", "groups": 6}
@@ -81,6 +82,7 @@ def _results() -> list[Result]:
     ]
     for scale, name in ((1.0, "oxidation"), (0.36, "atomic")):
         results += [
+            Result("conductivity", name, "spectral", 222.11 * scale, 24.7 * scale, "S/m", dict(spectral)),
             Result("conductivity", name, "cepstral", 222.11 * scale, 24.7 * scale, "S/m", {**chosen, "frame": "bary"}),
             Result("conductivity", name, "einstein", 203.4 * scale, math.nan, "S/m", dict(window)),
             Result("conductivity", name, "green-kubo", 194.2 * scale, 35.1 * scale, "S/m", dict(cut)),
@@ -89,7 +91,7 @@ def _results() -> list[Result]:
     for frame in ("barycentric", "host"):
         results.append(Result("diffusion", "Ag", "msd", 2.66e-9, 2e-10, "m^2/s", {**window, "frame": frame}))
     results += [
-        Result("haven_ratio", "oxidation", "nernst-einstein/cepstral", 0.467, 0.062, "1"),
+        Result("haven_ratio", "oxidation", "nernst-einstein/spectral", 0.467, 0.062, "1"),
         Result("cage_time", "Ag", "neighbours", 127.0, 3.0, "fs", {"levels": [1, 2], "rule": "given"}),
     ]
     return results
@@ -106,7 +108,7 @@ def _curves() -> list[Curve]:
 
     for name in ("oxidation", "atomic"):
         add(f"spectrum/{name}/periodogram", "spectrum", f"{name}, periodogram")
-        add(f"spectrum/{name}/cepstral", "spectrum", f"{name}, cepstral")
+        add(f"spectrum/{name}/spectral", "spectrum", f"{name}, spectral", error=True)
         add(f"cutoffs/{name}", "cutoffs", name, "points", error=True)
         add(f"segments/{name}", "segments", name, "points", error=True)
         add(f"dipole/{name}", "dipole", name, error=True)
@@ -430,10 +432,14 @@ def _texts(svg: str) -> Counter[str]:
 
 
 def test_legends_captions_and_titles_of_figures(drawings: dict[str, Drawing]) -> None:
-    assert {"oxidation, periodogram", "atomic, cepstral", "oxidation, σ", "f*"} <= set(_texts(drawings["spectrum"].svg))
+    assert {"oxidation, periodogram", "atomic, spectral", "oxidation, σ", "highest frequency in use"} <= set(
+        _texts(drawings["spectrum"].svg)
+    )
     assert {"Ag, barycentric", "Ag, host", "linear fit, in its window"} <= set(_texts(drawings["msd"].svg))
-    assert {"oxidation", "cepstral, ± its error"} <= set(_texts(drawings["green-kubo"].svg))
-    assert "σ = 222\u00a0±\u00a025 S/m (P* = 5 (Akaike's criterion), f* = 3.6 THz" in drawings["spectrum"].details[0]
+    assert {"oxidation", "from the spectrum, ± its error"} <= set(_texts(drawings["green-kubo"].svg))
+    spectral, cepstral = (drawings["spectrum"].details[place] for place in (0, 2))
+    assert "σ = 222\u00a0±\u00a025 S/m (up to 4.1 THz (chosen from the data))" in spectral
+    assert "σ = 222\u00a0±\u00a025 S/m (P* = 5 (Akaike's criterion), f* = 3.6 THz" in cepstral
     assert drawings["segments"].details == ["segments × samples: 39 × 64"]
     assert all(drawing.title and (drawing.caption or drawing.name == "cage") for drawing in drawings.values())
 

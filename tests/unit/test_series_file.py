@@ -244,7 +244,7 @@ WRONG = [
     ({"quantity": "heet"}, ConfigError, "--quantity heet is not known .allowed: conductivity, heat"),
     ({"quantity": "diffusion", "intensive": True}, ConfigError, "--intensive is for conductivity and heat"),
     ({"runs": "2"}, ConfigError, "is not a log of LAMMPS"),
-    ({"method": "zero-frequency", "cutoff": 3.0}, ConfigError, "--cutoff and --order are for --method cepstral-aic"),
+    ({"method": "spectral", "order": 3}, ConfigError, "--order is for --method cepstral-aic"),
     ({"segments": 190}, EstimateError, "a segment would have fewer than two samples"),
     ({"columns": "2-4,5-7,2,6,4,3,5,7"}, EstimateError, "4 fluxes, but 3 degrees of freedom"),
     ({"columns": "J,2-4"}, EstimateError, "linear combination"),
