@@ -10,8 +10,9 @@ from ..errors import EstimateError
 from ..record import Record
 from ..units import Units
 from .cepstral import cepstral
-from .current_spectrum import representation_spectrum
+from .current_spectrum import current_series, current_weights, representation_spectrum
 from .result import CURVE_POINTS, Curve, Outcome, Result
+from .series_check import doubts_of_means
 from .spectrum import Spectrum
 from .state import State
 from .zero_frequency import ZeroFrequency, zero_frequency
@@ -42,6 +43,9 @@ def spectral_results(name: str, record: Record, config: Config, state: State, un
         },
     )  # fmt: skip
     notes = [f"conductivity of '{name}' is not resolved: {reason}" for reason in found.reasons]
+    if record.series is not None:
+        stretches = current_series(record.series, current_weights(record, name))
+        notes += doubts_of_means([part[:, None, :] for part in stretches], [name])
     results = [spectral]
     try:
         results.append(_cepstral(name, spectrum, config, half, units, common))

@@ -68,9 +68,11 @@ class Average:
     """Its standard deviation, [B]."""
     knee: float
     """Geometric mean of the knee f_w, 1/time."""
+    cusp: float
+    """Weight of the models without a slowest time, p = ½."""
 
 
-def bin_ordinates(power: Array, shape: Array, index: int = 1) -> tuple[Array, Array, Array, NDArray[np.int64]]:
+def bin_ordinates(power: Array, shape: Array, index: int) -> tuple[Array, Array, Array, NDArray[np.int64]]:
     """Averages of neighbouring ordinates: power [B], Gamma shape [B], index of the centre [B], and the edges [B + 1].
 
     ``power`` and ``shape`` [K] are those of the ordinates ``index`` … ``index`` + K - 1.
@@ -86,25 +88,27 @@ def bin_ordinates(power: Array, shape: Array, index: int = 1) -> tuple[Array, Ar
     return mean, weight, centre, np.array(edges)
 
 
-def warped_cepstrum(frequency: Array, power: Array, shape: Array, prefixes: list[int]) -> Average:
+def warped_cepstrum(frequency: Array, power: Array, shape: Array, prefixes: list[int], spacing: float) -> Average:
     """Average over models of ln S.
 
     Parameters
     ----------
     frequency, power, shape : [B] of bins, increasing: centre, averaged ordinates, shape of their Gamma distribution
     prefixes : numbers of bins, each an upper frequency; all must be at least 2, the largest B or less
+    spacing : of the ordinates
     """
     most = max(prefixes)
     curves, spreads = np.full((2, len(prefixes), most), np.nan)
-    means, variances, knees = [], [], []
+    means, variances, knees, cusps = [], [], [], []
     for i, bins in enumerate(prefixes):
         part = slice(0, bins)
-        mean, variance, knee, curves[i, part], spreads[i, part] = _one_band(
-            frequency[part], power[part], shape[part], frequency[0]
+        mean, variance, knee, cusp, curves[i, part], spreads[i, part] = _one_band(
+            frequency[part], power[part], shape[part], spacing
         )
         means.append(mean)
         variances.append(variance)
         knees.append(knee)
+        cusps.append(cusp)
     curve = np.nanmean(curves, axis=0)
     band = np.sqrt(np.nanmean(spreads**2 + (curves - curve) ** 2, axis=0))
     return Average(
@@ -113,11 +117,14 @@ def warped_cepstrum(frequency: Array, power: Array, shape: Array, prefixes: list
         curve=curve,
         band=band,
         knee=float(np.exp(np.mean(knees))),
+        cusp=float(np.mean(cusps)),
     )
 
 
-def _one_band(frequency: Array, power: Array, shape: Array, spacing: float) -> tuple[float, float, float, Array, Array]:
-    """Mean and variance of ln S(0), mean of ln f_w, mean and standard deviation of ln S at the bins."""
+def _one_band(
+    frequency: Array, power: Array, shape: Array, spacing: float
+) -> tuple[float, float, float, float, Array, Array]:
+    """Mean and variance of ln S(0), mean of ln f_w, weight of p < 1, mean and standard deviation of ln S at the bins."""
     logarithm = np.log(power)
     level = float(shape @ logarithm / shape.sum())
     octaves = max(2, int(np.ceil(np.log2(2 * frequency[-1] / (NARROWEST * spacing)))))
@@ -153,6 +160,7 @@ def _one_band(frequency: Array, power: Array, shape: Array, spacing: float) -> t
         average,
         float((weight * (variance + (mean - average) ** 2)).sum()),
         float((weight.sum(axis=(0, 2)) * np.log(knees)).sum()),
+        float(weight[:, exponent < 1].sum()),
         smooth,
         np.sqrt(between),
     )

@@ -2,8 +2,8 @@
 
 The estimate is that of ``warped_cepstrum``; the upper frequencies it is averaged over follow from the data
 (``SPANS``), so that there is no f* to choose. The verdict is beside the number: what could hide near f = 0 without
-being seen is not in any error bar, so an estimate is called resolved only where the error is small and nothing at the
-lowest frequencies speaks against a plateau.
+being seen is not in any error bar, so an estimate is called resolved only where the error is small and nothing speaks
+against a plateau.
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ from numpy.typing import NDArray
 from scipy.special import gammaincc
 
 from ..errors import EstimateError
-from .spectrum import Spectrum, schur_dof, schur_spectrum, truncate
-from .warped_cepstrum import bin_ordinates, warped_cepstrum
+from .spectrum import Spectrum, schur_dof, schur_spectrum
+from .warped_cepstrum import Average, bin_ordinates, warped_cepstrum
 
-__all__ = ["ZeroFrequency", "half_power", "zero_frequency"]
+__all__ = ["ZeroFrequency", "zero_frequency"]
 
 Array = NDArray[np.float64]
 
@@ -28,15 +28,18 @@ FEWEST = 8
 PREFERRED = 128
 """Ordinates in use at least, where the spectrum has them."""
 SPANS = (1.4, 2.8)
-"""Upper frequencies, as multiples of that below which half the power lies."""
+"""Upper frequencies, as multiples of that below which half of the power lies."""
 RESOLVED = 0.08
 """Error of ln S(0) below which the plateau can be called resolved."""
 LEAKAGE = 0.5
 """Of the error: what a segment's finite length may change."""
-LOWEST = 3
-"""Ordinates above zero that are compared with what the others predict for them."""
+MANY = 30
+"""Degrees of freedom from which on the ordinate at f = 0 is used. With fewer its share is negligible, and a mean that
+was removed from a single series does not matter."""
 ALARM = 1e-4
-"""Chance of a false alarm of each of the two tests at the lowest frequencies."""
+"""Chance of a false alarm about the mean of the flux."""
+CUSP = 0.15
+"""Weight of models without a slowest time from which on a plateau is doubted; in advance it is a fiftieth."""
 
 
 @dataclass(frozen=True)
@@ -62,7 +65,7 @@ class ZeroFrequency:
     frequencies: Array
     """0 and the centres of bins, [B + 1], 1/time."""
     binned: Array
-    """Averaged ordinates, their bias removed, [B + 1]; the first, at f = 0, is NaN: it is not in use."""
+    """Averaged ordinates, their bias removed, [B + 1]; the first, at f = 0, is NaN where it is not in use."""
     smooth: Array
     """Estimate of S, [B + 1], flux² time."""
     lower: Array
@@ -74,66 +77,90 @@ class ZeroFrequency:
 def zero_frequency(spectrum: Spectrum, *, cutoff: float | None = None) -> ZeroFrequency:
     """Estimate of S(0) of flux 0 of ``spectrum``, all other fluxes eliminated.
 
-    ``cutoff`` (1/time) replaces the upper frequencies that follow from the data. The ordinate at f = 0 is not used, so
-    that a mean that was removed does not matter. Raises EstimateError for fewer than eight ordinates, more fluxes than
-    degrees of freedom, fluxes that depend on each other, or a constant one.
+    ``cutoff`` (1/time) replaces the upper frequencies that follow from the data. Raises EstimateError for fewer than
+    eight ordinates, more fluxes than degrees of freedom, fluxes that depend on each other, or a constant one.
     """
     if cutoff is not None and not cutoff > 0:
         raise EstimateError(f"the cut-off frequency must be positive, not {cutoff}")
-    if spectrum.frequency.size <= FEWEST:
-        raise EstimateError(
-            f"the spectrum has {spectrum.frequency.size - 1} ordinates above f = 0; {FEWEST} are needed"
-        )
+    ordinates = spectrum.frequency.size - 1  # above zero
+    if ordinates < FEWEST:
+        raise EstimateError(f"the spectrum has {ordinates} ordinates above f = 0; {FEWEST} are needed")
+    spacing, dof = float(spectrum.frequency[1]), schur_dof(spectrum)
     above = replace(spectrum, frequency=spectrum.frequency[1:], matrix=spectrum.matrix[1:])
-    limits = [cutoff] if cutoff is not None else [span * half_power(above) for span in SPANS]
-    spacing = float(spectrum.frequency[1])
-    kept = [int(np.clip(limit / spacing * (1 + 1e-12), PREFERRED, len(above.frequency))) for limit in limits]
-    if cutoff is not None:
-        kept = [int(min(cutoff / spacing * (1 + 1e-12), len(above.frequency)))]
-        if kept[0] < FEWEST:
-            raise EstimateError(
-                f"only {kept[0]} ordinates above f = 0 lie below the cut-off frequency {cutoff:g}; {FEWEST} are needed"
-            )
-    used = truncate(above, float(above.frequency[max(kept) - 1])) if max(kept) < len(above.frequency) else above
-    dof = schur_dof(used)
-    shape = np.where(used.halved, dof / 2, dof)
-    density = schur_spectrum(used) * (used.dof / dof)
-    power, weight, centre, edges = bin_ordinates(density, shape)
-    prefixes = sorted({max(int(np.searchsorted(edges, number + 1, side="right")) - 1, 2) for number in kept})
-    centre *= spacing
-    average = warped_cepstrum(centre, power, weight, prefixes)
+    density = schur_spectrum(above) * (spectrum.dof / dof)
+    shape = np.where(above.halved, dof / 2, dof)
+    kept = _upper(density, cutoff, spacing)
+    average, bins = _fit(density, shape, kept, 1, spacing)
+    doubts = _of_mean(spectrum, average)
+    first = 0 if dof >= MANY and not doubts and spectrum.matrix[0, 0, 0].real > 0 else 1
+    if first == 0:
+        lowest = replace(spectrum, frequency=spectrum.frequency[:1], matrix=spectrum.matrix[:1])
+        density = np.append(schur_spectrum(lowest) * (spectrum.dof / dof), density)
+        average, bins = _fit(density, np.append(dof / 2, shape), kept, 0, spacing)
     log_error = math.sqrt(average.variance)
-    curve = np.append(average.mean, average.curve)
-    band = np.append(log_error, average.band)
-    reasons = _doubts(log_error, average.knee / spacing) + _lowest(spectrum, density, curve, band, dof)
+    below = slice(1 - first, None)  # the curve without its point at f = 0, where it has one
+    curve = np.append(average.mean, average.curve[below])
+    band = np.append(log_error, average.band[below])
+    doubts = [*_of_plateau(log_error, average.knee / spacing, average.cusp), *doubts]
     return ZeroFrequency(
         value=math.exp(average.mean),
         error=math.exp(average.mean) * log_error,
         log_error=log_error,
-        resolved=not reasons,
-        reasons=tuple(reasons),
+        resolved=not doubts,
+        reasons=tuple(doubts),
         knee=average.knee,
-        cutoffs=tuple(float(edges[bins] - 1) * spacing for bins in prefixes),
+        cutoffs=bins.cutoffs,
         cutoff_origin="automatic" if cutoff is None else "given",
-        frequencies=np.append(0.0, centre),
-        binned=np.append(np.nan, power),
+        frequencies=np.append(0.0, bins.centre[below]),
+        binned=np.append(bins.power[0] if first == 0 else np.nan, bins.power[below]),
         smooth=np.exp(curve),
         lower=np.exp(curve - band),
         upper=np.exp(curve + band),
     )
 
 
-def half_power(spectrum: Spectrum) -> float:
-    """Frequency below which half of the power of flux 0, the others eliminated, lies, 1/time.
+@dataclass(frozen=True)
+class _Bins:
+    centre: Array
+    power: Array
+    cutoffs: tuple[float, ...]
+
+
+def _fit(density: Array, shape: Array, kept: list[int], first: int, spacing: float) -> tuple[Average, _Bins]:
+    """The average over models from the ordinates ``first``, ``first`` + 1, … up to those of ``kept``."""
+    used = slice(0, max(kept) + 1 - first)
+    power, weight, centre, edges = bin_ordinates(density[used], shape[used], first)
+    prefixes = sorted({max(int(np.searchsorted(edges, number + 1, side="right")) - 1, 2) for number in kept})
+    cutoffs = tuple(float(edges[bins] - 1) * spacing for bins in prefixes)
+    average = warped_cepstrum(centre * spacing, power, weight, prefixes, spacing)
+    return average, _Bins(centre * spacing, power, cutoffs)
+
+
+def half_power(density: Array) -> int:
+    """Ordinate, counted from 1, below which half of the power of ``density`` [K] (from there on) lies.
 
     A relaxation of time tau has it at 1/(2 pi tau), white noise in the middle of the band. It needs no smoothing, being
     a sum over many ordinates.
     """
-    power = np.cumsum(schur_spectrum(spectrum))
-    return float(spectrum.frequency[np.searchsorted(power, 0.5 * power[-1])])
+    power = np.cumsum(density)
+    return int(np.searchsorted(power, 0.5 * power[-1])) + 1
 
 
-def _doubts(log_error: float, knee: float) -> list[str]:
+def _upper(density: Array, cutoff: float | None, spacing: float) -> list[int]:
+    """Numbers of ordinates above zero in use, for each upper frequency."""
+    most = density.size
+    if cutoff is None:
+        half = half_power(density)
+        return [int(np.clip(span * half, min(PREFERRED, most), most)) for span in SPANS]
+    number = int(min(cutoff / spacing * (1 + 1e-12), most))
+    if number < FEWEST:
+        raise EstimateError(
+            f"only {number} ordinates above f = 0 lie below the cut-off frequency {cutoff:g}; {FEWEST} are needed"
+        )
+    return [number]
+
+
+def _of_plateau(log_error: float, knee: float, cusp: float) -> list[str]:
     """Reasons not to trust a plateau whose ``knee`` is at so many ordinates."""
     reasons = []
     if not log_error <= RESOLVED:
@@ -146,21 +173,19 @@ def _doubts(log_error: float, knee: float) -> list[str]:
         reasons.append(
             f"the segments are too short for the error bar: their length changes S(0) by some {100 * leakage:.1g} %"
         )
-    return reasons
-
-
-def _lowest(spectrum: Spectrum, density: Array, curve: Array, band: Array, dof: float) -> list[str]:
-    """What the lowest ordinates say against the plateau: a mean that is not zero, a drift, something slower."""
-    reasons = []
-    # the prediction is taken high by two of its errors: its own uncertainty must not raise an alarm
-    expected = np.exp(curve[: LOWEST + 1] + 2 * band[: LOWEST + 1])
-    mean = spectrum.matrix[0, 0, 0].real
-    if len(spectrum.matrix[0]) == 1 and gammaincc(dof / 2, dof / 2 * mean / expected[0]) < ALARM:
-        reasons.append("the mean of the flux is not zero within its error: a net drift, or another frame is needed")
-    excess = float((density[:LOWEST] / expected[1:]).sum())
-    if gammaincc(LOWEST * dof, dof * excess) < ALARM:
+    if cusp > CUSP:
         reasons.append(
-            f"the {LOWEST} lowest ordinates lie above what the others predict: the flux drifts, or something as slow "
-            "as the run is going on"
+            "the spectral density may approach S(0) like a power of the frequency, without a plateau; a longer run is "
+            "needed"
         )
     return reasons
+
+
+def _of_mean(spectrum: Spectrum, average: Average) -> list[str]:
+    """Whether the ordinate at f = 0 of a flux alone lies far above what all others say of it."""
+    # two errors are allowed for: the uncertainty of S(0) itself must not raise an alarm
+    expected = math.exp(average.mean + 2 * math.sqrt(average.variance))
+    shape = spectrum.dof / 2
+    if len(spectrum.matrix[0]) > 1 or gammaincc(shape, shape * spectrum.matrix[0, 0, 0].real / expected) > ALARM:
+        return []
+    return ["the mean of the flux is not zero within its error: a net drift, or another frame is needed"]
