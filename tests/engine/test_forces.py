@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from lj_salt import GAPS, SALT
 
 from lammps_topo.record import CorrelationRecord
 from lammps_topo.store import read_results
@@ -24,27 +25,9 @@ segments: {shortest: 16, number: 1}
 correlations: {lags: 16, every: 4, precision: double}
 """
 
-SYSTEM = """
-units metal
-atom_style charge
-atom_modify map array
-timestep 0.002
-lattice fcc 5.3
-region box block 0 3 0 3 0 3
-create_box 2 box
-create_atoms 1 box basis 1 1 basis 2 2
-mass 1 40.0
-mass 2 20.0
-set type 1 charge 0.5
-set type 2 charge -0.5
-pair_style lj/cut 6.0
-pair_coeff * * 0.02 3.4
-pair_coeff 1 1 0.04 3.6
-velocity all create 600.0 123 mom yes dist gaussian
+SYSTEM = f"""{SALT}velocity all create 600.0 123 mom yes dist gaussian
 velocity all set 1.0 2.0 3.0 sum yes units box
-group gone id 5 17
-delete_atoms group gone compress no
-"""
+{GAPS}"""
 
 DUMP = """
 dump d all custom 4 run.lammpstrj id type mass q xu yu zu vx vy vz fx fy fz

@@ -5,25 +5,21 @@ Ranks are threads here (crew.py); tests/unit/test_stream.py and test_state.py do
 
 from __future__ import annotations
 
-import sys
 from dataclasses import dataclass
 from functools import partial
 from itertools import pairwise
-from pathlib import Path
 from typing import Any
 
 import numpy as np
+from crew import Member, on_ranks
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from replayed import Named, Trajectory, begin, bits, configuration, different
 
 from lammps_topo.errors import StreamError
 from lammps_topo.stream.assembly import Assembly
 from lammps_topo.stream.block import Packed
 from lammps_topo.stream.ownership import Ownership
-
-sys.path.insert(0, str(Path(__file__).parent))
-from crew import Member, on_ranks
-from replayed import Named, Trajectory, begin, bits, configuration, different
 
 STEP = 7
 RANKS = st.integers(1, 4)

@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import os
 import re
-import sys
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -19,19 +18,17 @@ from typing import Any
 import h5py
 import numpy as np
 import pytest
+from crew import on_ranks
 from hypothesis import HealthCheck, event, given, settings
 from hypothesis import strategies as st
+from replayed import Named, Trajectory, begin, configuration
+from test_state import ARRAYS, reseal, write
 
 from lammps_topo.errors import FileError, TopoError
 from lammps_topo.generations import state_path
 from lammps_topo.state_file import Entry, StateFile, pieces_of, verify_state, write_state
 from lammps_topo.store import _memory_limited, read_results
 from lammps_topo.stream.communicator import Alone
-
-sys.path.insert(0, str(Path(__file__).parent))
-from crew import on_ranks
-from replayed import Named, Trajectory, begin, configuration
-from test_state import ARRAYS, reseal, write
 
 FUZZ = settings(
     max_examples=int(os.environ.get("LAMMPS_TOPO_FUZZ", "60")),

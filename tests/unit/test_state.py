@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from replayed import CONFIG, EVERY, Trajectory, begin, bits, configuration, different, release
 
 from lammps_topo import generations as g
 from lammps_topo import state_file
@@ -25,9 +26,6 @@ from lammps_topo.state_file import FORMAT, Entry, StateFile, pieces_of, verify_s
 from lammps_topo.store import read_results
 from lammps_topo.stream.block import Packed
 from lammps_topo.stream.communicator import Alone
-
-sys.path.insert(0, str(Path(__file__).parent))
-from replayed import CONFIG, EVERY, Trajectory, begin, bits, configuration, different, release
 
 SAMPLES = 150
 
