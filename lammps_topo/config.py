@@ -8,6 +8,7 @@ allowed.
 from __future__ import annotations
 
 import difflib
+import math
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -43,6 +44,10 @@ def _as_names(value: Any) -> Any:
 
 def _text_keys(value: Any) -> Any:
     return {str(key): inner for key, inner in value.items()} if isinstance(value, dict) else value
+
+
+def _text_keys_or_none(value: Any) -> Any:
+    return None if value is False else _text_keys(value)
 
 
 def _switch(value: Any) -> Any:
@@ -145,9 +150,13 @@ class Cepstral(_Section):
 
 
 class Einstein(_Section):
-    """Einstein-Helfand: fit window [begin, end] in time units; by the rule of ``estimate.einstein`` if absent."""
+    """Slopes of displacements: ``method``, where no window is given (``estimate.einstein``), for σ and D alike.
+
+    ``window`` [begin, end] in time units is that of Einstein-Helfand; that of D is ``msd.window``.
+    """
 
     window: tuple[Annotated[float, Field(ge=0)], Positive] | None = None
+    method: Literal["gls", "plateau"] = "gls"
 
 
 class Correlations(_Section):
@@ -179,6 +188,56 @@ class Correlations(_Section):
         return self
 
 
+def _precision(value: Any) -> Any:
+    """A mapping; ``min_time`` and ``check`` are the only other keys of the section ``stop``."""
+    if isinstance(value, dict) or value is None:
+        return value or {}
+    raise ValueError("{relative_error: x} or {error: x} is needed (or is the name of the quantity wrong?)")
+
+
+class Precision(_Section):
+    """How well a quantity is wanted: its standard error over its value, or the error as results show it."""
+
+    relative_error: Annotated[float, Field(gt=0, lt=1)] | None = None
+    error: Positive | None = None
+
+    @model_validator(mode="after")
+    def _one(self) -> Precision:
+        if (self.relative_error is None) == (self.error is None):
+            raise ValueError("one of relative_error and error is needed")
+        return self
+
+    def relative(self, value: float) -> float:
+        """The relative error that is wanted of ``value``; infinite for 0."""
+        if self.relative_error is not None:
+            return self.relative_error
+        assert self.error is not None
+        return self.error / abs(value) if value else math.inf
+
+
+class Stop(_Section):
+    """Quantities by name, how well each is wanted, and from when on (``min_time``) that ends the run.
+
+    It is looked whenever the run has become ``check`` times as long, or less often.
+    """
+
+    model_config = ConfigDict(extra="allow", frozen=True)
+    __pydantic_extra__: dict[str, Annotated[Precision, BeforeValidator(_precision)]]
+
+    min_time: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.0
+    check: Annotated[float, Field(ge=1.01, le=2)] = 1.1
+
+    @model_validator(mode="after")
+    def _some(self) -> Stop:
+        if not self.wanted:
+            raise ValueError("a quantity is needed, as in {conductivity: {relative_error: 0.05}}")
+        return self
+
+    @property
+    def wanted(self) -> dict[str, Precision]:
+        return dict(self.__pydantic_extra__ or {})
+
+
 class Trajectory(_Section):
     """What a trajectory file does not say by itself (``lammps-topo analyze`` only)."""
 
@@ -194,6 +253,7 @@ class Config(_Section):
     ``checkpoint`` (minutes) and ``checkpoint_steps`` say when the state is written besides LAMMPS's own restart files
     and the end of a run, ``generations`` how many are kept; ``restart`` whether a run may (``auto``), must not
     (``never``) or must (``require``) continue from one.
+    ``stop`` ends the run as soon as its quantities are known well enough.
     ``heat`` (energy fluxes by name), ``stress`` (pressure tensor: xx yy zz xy xz yz) and ``fluxes`` (others by name)
     are global numbers that LAMMPS computes: a whole vector ``c_ID`` or ``f_ID``, or single ones.
     """
@@ -223,6 +283,7 @@ class Config(_Section):
     restart: Literal["auto", "never", "require"] = "auto"
     on_sigterm: Literal["stop", "checkpoint", "ignore"] = "stop"
     on_error: Literal["stop", "continue"] = "stop"
+    stop: Annotated[Stop | None, BeforeValidator(_text_keys_or_none)] = None
     threads: Annotated[int, Field(ge=1)] = 1
     thermo: Annotated[list[str], BeforeValidator(_as_list)] | None = None
     trajectory: Trajectory = Trajectory()
@@ -346,8 +407,8 @@ def _allowed_keys(path: Sequence[str]) -> list[str]:
     model: type[BaseModel] = Config
     for part in path:
         field = model.model_fields.get(part)
-        if field is None:  # a species name
-            model = Species
+        if field is None:  # the name of a species, or of a quantity
+            model = Precision if model is Stop else Species
             continue
         for kind in (field.annotation, *get_args(field.annotation)):
             if isinstance(kind, type) and issubclass(kind, BaseModel):

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 
-from .config import Config
+from .config import Config, Precision
 from .errors import ConfigError
 from .estimate.running import running_names
+from .estimate.wanted import wanted_names
 from .host import Host
 from .representation import STRESS_NAMES, GlobalFlux
+from .stopping import stop_names
 from .stream.communicator import Communicator
 
 
@@ -113,9 +115,25 @@ def checked_host(config: Config, species: Sequence[str]) -> list[int]:
     return [species.index(name) for name in config.host or []]
 
 
-def find_thermo(config: Config, representations: Sequence[str], species: Sequence[str]) -> tuple[str, ...]:
-    """Names of the running values."""
+def find_wanted(config: Config, representations: Sequence[str], species: Sequence[str]) -> dict[str, Precision]:
+    """The quantities of the section ``stop``, by their full names, and how well they are wanted."""
+    names = wanted_names(representations, species)
+    found = {}
+    for name, precision in (config.stop.wanted if config.stop is not None else {}).items():
+        if name not in names:
+            why = "is not known" if representations else "is not known, and without charges there is no conductivity"
+            raise ConfigError(f"key 'stop': the quantity '{name}' {why} (allowed: {', '.join(names)})")
+        found[names[name]] = precision
+    return found
+
+
+def find_thermo(
+    config: Config, representations: Sequence[str], species: Sequence[str], wanted: Iterable[str]
+) -> tuple[str, ...]:
+    """Names of the running values; ``wanted`` are the quantities of the section ``stop``."""
     allowed, usual = running_names(tuple(representations), list(species))
+    if config.stop is not None:
+        allowed, usual = [*allowed, *stop_names(wanted)], [*usual, "stop_time"]
     if config.thermo is None:
         return tuple(usual)
     for name in config.thermo:

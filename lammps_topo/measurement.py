@@ -29,6 +29,7 @@ from .config import MOST_LAGS, Config
 from .errors import ConfigError, FileError, StreamError, TopoError
 from .estimate.running import running_values
 from .estimate.summary import estimate
+from .estimate.wanted import Known, wanted_estimate
 from .generations import CLOCK
 from .host import Host
 from .keeper import Keeper
@@ -41,10 +42,12 @@ from .meaning import (
     find_representations,
     find_species,
     find_thermo,
+    find_wanted,
 )
 from .record import CorrelationRecord, DisplacementRecord, PeriodogramRecord, Record, SeriesRecord
 from .representation import basis_names, particle_fluxes, representation_weights
 from .restart import Found, Header, Present, Start
+from .stopping import FEWEST, Stopping
 from .store import write_results
 from .stream.assembly import Assembly
 from .stream.block import Array, Block, Integers, Packed
@@ -77,6 +80,7 @@ class Measurement:
     notices : lines for the log, which hosts print and clear
     keeper : of its states
     global_fluxes : those whose numbers hosts take from LAMMPS with each sample, in this order
+    ends_run : what the section ``stop`` wants is known; the host that ends the run for it takes this back
 
     Raises
     ------
@@ -98,7 +102,11 @@ class Measurement:
         self.has_velocity = host.has_velocity
         self._pairs = find_pairs(config, host, self._species)
         self.global_fluxes = find_global_fluxes(config)
-        self.thermo = find_thermo(config, self.representations, self._species)
+        wanted = find_wanted(config, self.representations, self._species)
+        self.thermo = find_thermo(config, self.representations, self._species, wanted)
+        first = FEWEST * host.timestep * host.every
+        self._stopping = None if config.stop is None else Stopping(config.stop, wanted, first=first)
+        self.ends_run = False
         self.path = Path(config.output or f"{host.name}.topo.h5")
         _open_files[self.path.absolute()] = claim(comm, self.path, self.notices)
         # ranks times threads must not exceed the cores: one BLAS thread a rank unless told otherwise
@@ -285,6 +293,7 @@ class Measurement:
             self._assembly.restart_stretch()
         with self._one_thread():
             self._guard(lambda: self._take(packed))
+        self._check_stop()
         every = self.config.checkpoint_steps
         if every is not None and self._tally.last_step % every == 0:
             self.save("steps")
@@ -404,6 +413,8 @@ class Measurement:
     def checkpoint(self, packed: Packed | None = None, *, new_stretch: bool = False) -> str:
         """Add the samples of the incomplete block, and write the state; its name, empty if none is written."""
         self._add(packed, new_stretch)
+        if packed is not None and len(packed):
+            self._check_stop()
         return self.save("restart")
 
     def is_at(self, tags: Integers, positions: Array) -> bool:
@@ -494,11 +505,35 @@ class Measurement:
 
     # ---- results ----------------------------------------------------------------------------------------------------
 
+    def _check_stop(self) -> None:
+        """See whether what is wanted is known, if it is time to look. Collective."""
+        stopping = self._stopping
+        if stopping is None or not stopping.due(self._tally.elapsed):
+            return
+        msd = self._reduced(self._msd)
+        record = self._record(msd) if self.comm.rank == 0 else None
+
+        def look() -> dict[str, Known]:
+            run = _present(record)
+            return {name: wanted_estimate(run, self.config, name, how) for name, how in stopping.wanted.items()}
+
+        with self._one_thread():
+            try:
+                known = self._on_root(look)
+            except TopoError as error:  # the run itself is none the worse for it
+                known = dict.fromkeys(stopping.wanted, Known(reason=str(error)))
+        stopping.check(self._tally.elapsed, known)
+        self.notices.append(stopping.progress(self.units, self._tally.last_step, self.host.timestep))
+        self.ends_run = stopping.reached is not None
+
     def vector(self) -> Array:
         """The quantities of the key ``thermo`` as of the last complete block."""
         record = self._running_record()
-        values = self._on_root(lambda: running_values(_present(record), self.config, self.thermo))
-        return np.asarray(values, dtype=np.float64)
+        known = {} if self._stopping is None else self._stopping.values(self.units)
+        names = [name for name in self.thermo if name not in known]
+        values = self._on_root(lambda: running_values(_present(record), self.config, names))
+        known |= dict(zip(names, values, strict=True))
+        return np.array([known[name] for name in self.thermo], dtype=np.float64)
 
     @property
     def nbytes(self) -> float:
@@ -642,6 +677,7 @@ class Measurement:
             ),
             series=series,
             correlations=correlations,
+            notes=() if self._stopping is None else (self._stopping.note(self.units),),
         )
 
     def _provenance(self) -> dict[str, Any]:
@@ -651,6 +687,7 @@ class Measurement:
             "ranks": self.comm.size,
             "samples_in_a_block": self._block,
             "written": written,
+            **({} if self._stopping is None else {"stop": self._stopping.note(self.units)}),
             **self.keeper.provenance(),
             **self.host.provenance,
         }

@@ -31,7 +31,7 @@ from .stream.communicator import Communicator, agree
 #: Keys that may change: what the samples are made of later, or where and how often something is written.
 FREE_KEYS = (
     "output", "block", "threads", "thermo", "temperature", "volume", "checkpoint", "checkpoint_steps", "state",
-    "generations", "restart", "on_sigterm", "on_error", "spectral", "cepstral", "einstein", "msd.window",
+    "generations", "restart", "on_sigterm", "on_error", "stop", "spectral", "cepstral", "einstein", "msd.window",
     "correlations.memory", "correlations.work", "correlations.prony",
 )  # fmt: skip
 _LONGEST = 200

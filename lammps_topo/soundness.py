@@ -90,6 +90,8 @@ def _contradictions(samples: int, step: int, states: Mapping[str, Snapshot]) -> 
         yield "its volume or its duration is not positive"
     temperature = tally.part("temperature")
     yield from _in_batches("temperature", temperature, "count", samples)
+    if (np.asarray(temperature["sums"]) < 0).any():  # NaN without velocities
+        yield "its temperature is negative"
     yield from _in_frame(states["flux"], len(tally["charge"]))
     for name, state in states.items():
         if "batches.clock" in state:

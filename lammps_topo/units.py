@@ -18,6 +18,10 @@ _BOHR = si.physical_constants["Bohr radius"][0]
 _HARTREE = si.physical_constants["Hartree energy"][0]
 _KCAL_MOL = 4184.0 / si.N_A
 _STATCOULOMB = 0.1 / si.c  # 10/c[cm/s] statC in a coulomb
+#: Pascal in the unit of pressure of each style (LAMMPS manual, command ``units``).
+_PRESSURE = {
+    "lj": 1.0, "real": 101325.0, "metal": 1e5, "si": 1.0, "cgs": 0.1, "electron": 1.0, "micro": 1e3, "nano": 1e6,
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -70,6 +74,26 @@ class Units:
     def stiffness(self) -> float:
         """N/m (kg/s²) in one energy/length²."""
         return self.energy / self.length**2
+
+    @property
+    def pressure(self) -> float:
+        """Pa in the style's unit of pressure."""
+        return _PRESSURE[self.style]
+
+    @property
+    def viscosity(self) -> float:
+        """Pa s in one energy·time/length³."""
+        return self.energy * self.time / self.length**3
+
+    @property
+    def thermal_conductivity(self) -> float:
+        """W/(m K) in one energy/(length·time·temperature)."""
+        return self.energy / (self.length * self.time * self.temperature)
+
+    @property
+    def seebeck(self) -> float:
+        """V/K in one energy/(charge·temperature)."""
+        return self.energy / (self.charge * self.temperature)
 
     @property
     def terahertz(self) -> float:

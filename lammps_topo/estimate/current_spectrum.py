@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -14,6 +16,9 @@ _COMPONENTS = 3
 #: Share of the samples that segments must hold; as long as they do, longer ones are better.
 _ENOUGH = 0.75
 _MOST_PARTS = 16
+#: Degrees of freedom for each flux that is eliminated: its loss of statistics is a tenth, of the error a twentieth.
+_DOF = 10
+_SHORTEST = 1024
 
 
 def current_weights(record: Record, representation: str) -> NDArray[np.float64]:
@@ -23,8 +28,11 @@ def current_weights(record: Record, representation: str) -> NDArray[np.float64]:
 
 
 def current_series(series: SeriesRecord, weights: NDArray[np.float64]) -> list[NDArray[np.float64]]:
-    """The flux ``weights``·(basis fluxes), (T_i, 3) for each stretch of the run without gaps."""
-    current = np.einsum("f,tfc->tc", weights, series.flux)
+    """The flux ``weights``·(basis fluxes), (T_i, 3) for each stretch of the run without gaps.
+
+    With rows of weights (R, F), as many fluxes: (T_i, R, 3).
+    """
+    current = np.einsum("...f,tfc->t...c", weights, series.flux)
     return [part for part in np.split(current, series.stretches[1:]) if len(part)]
 
 
@@ -33,35 +41,48 @@ def representation_spectrum(record: Record, representation: str, segments: Perio
 
     Raises EstimateError when there is too little data.
     """
-    weights = current_weights(record, representation)
+    return flux_spectrum(record, current_weights(record, representation)[None], segments)
+
+
+def flux_spectrum(record: Record, weights: NDArray[np.float64], segments: PeriodogramRecord | None = None) -> Spectrum:
+    """Spectrum of the R fluxes ``weights``·(basis fluxes), (R, F); ``segments`` as above.
+
+    A flux that is eliminated costs a degree of freedom: with several fluxes there are ``_DOF`` for each but the first
+    at least, from as many segments, as long as these have ``_SHORTEST`` samples. Raises EstimateError when there is too
+    little data.
+    """
+    wanted = _DOF * (len(weights) - 1)
     if segments is None and record.series is not None:
-        return _series_spectrum(current_series(record.series, weights), record.interval)
+        return series_spectrum(current_series(record.series, weights), record.interval, wanted)
     if segments is None:
         if not record.periodograms:
             raise EstimateError("the run is shorter than the shortest segment, and its flux series is not kept")
         used = max(part.length * part.segments for part in record.periodograms)
         whole = [part for part in record.periodograms if part.length * part.segments >= _ENOUGH * used]
-        segments = max(whole, key=lambda part: part.length)
+        many = [part for part in whole if _COMPONENTS * part.segments >= wanted]
+        segments = max(many or [min(whole, key=lambda part: part.length)], key=lambda part: part.length)
     dof = _COMPONENTS * segments.segments
-    density = np.einsum("a,kab,b->k", weights, segments.sums, weights).real
     return Spectrum(
-        frequency=np.arange(len(density)) / (segments.length * record.interval),
-        matrix=(density * (record.interval / (segments.length * dof))).astype(np.complex128)[:, None, None],
+        frequency=np.arange(len(segments.sums)) / (segments.length * record.interval),
+        matrix=(weights @ segments.sums @ weights.T) * (record.interval / (segments.length * dof)),
         dof=float(dof),
         interval=record.interval,
         segment=segments.length,
     )
 
 
-def _series_spectrum(stretches: list[NDArray[np.float64]], interval: float) -> Spectrum:
-    """Average over all stretches: the gaps of a run, and the replicas of a merged one.
+def series_spectrum(stretches: list[NDArray[np.float64]], interval: float, wanted: int = 0) -> Spectrum:
+    """Average over all stretches (T_i, M, C), M fluxes: the gaps of a run, and the replicas of a merged one.
 
-    One segment if there is one stretch, one a stretch if all are equally long; else segments of :func:`common_segment`.
+    One segment if there is one stretch, one a stretch if all are equally long; else segments of :func:`common_segment`;
+    each in parts, if need be, for the ``wanted`` degrees of freedom.
     """
     length = common_segment(np.array([len(part) for part in stretches], dtype=np.int64))
-    spectra = [
-        cross_periodogram(part[:, None, :], interval, segment=length) for part in stretches if len(part) >= length
-    ]
+    segments = sum(len(part) // length for part in stretches)
+    parts = math.ceil(wanted / (segments * stretches[0].shape[2]))
+    if parts > 1:
+        length = max(length // parts, min(_SHORTEST, length)) // 2 * 2
+    spectra = [cross_periodogram(part, interval, segment=length) for part in stretches if len(part) >= length]
     dof = sum(spectrum.dof for spectrum in spectra)
     return Spectrum(
         frequency=spectra[0].frequency,

@@ -1,8 +1,12 @@
 """Slopes of mean square displacements: diffusion coefficients and Einstein-Helfand conductivities.
 
 MSD(t) is averaged over time origins, so that its values at different lags are strongly correlated, and their
-scatter about a straight line says nothing about the error of its slope. The error comes from the run itself,
-by the jackknife of ``estimate.jackknife``.
+scatter about a straight line says nothing about the error of its slope. Two methods know better:
+
+* ``gls``: generalised least squares with the covariance of the displacements, averaged over the starts that the linear
+  part may have (``estimate.helfand``). The error holds the choice of the start.
+* ``plateau``: a straight line in a window found by comparing neighbouring octaves of lag, or in a given one. The error
+  comes from the run itself, by the jackknife of ``estimate.jackknife``, and does not hold the choice of the window.
 """
 
 from __future__ import annotations
@@ -11,11 +15,13 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import count
+from typing import Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ..errors import EstimateError
+from .helfand import limiting_slope
 from .jackknife import GROUP, LeaveOneOut, error_band, group_width, leave_one_out, ratio
 
 __all__ = ["SlopeFit", "fit_slope"]
@@ -87,14 +93,15 @@ class SlopeFit:
     components: Array
     """Slope of each Cartesian component, [C]."""
     begin: float
-    """First lag of the fit."""
+    """First lag of the fit; for ``"gls"``, which uses all, the lag from which on its curve is a straight line."""
     end: float
     """Last lag of the fit."""
     rule: str
-    """``"given"``; ``"plateau"``: found by the automatic rule; ``"longest"``: it found none, the last octave
+    """``"given"``; ``"gls"``; ``"plateau"``: found by the automatic rule; ``"longest"``: it found none, the last octave
     that leaves room for an error was taken, and its difference from the one before added to the error."""
     check: float
-    """Squared difference of the slopes in both halves of the window, over its variance: above 4, no line."""
+    """Squared difference of the slopes in both halves of the window, over its variance: above 4, no line. For
+    ``"gls"``: squared deviations from its model, in units of their variance, a lag."""
     batches: int
     """Time batches that were averaged over."""
     groups: int
@@ -107,6 +114,10 @@ class SlopeFit:
     """MSD of one component, averaged over components, [L], length²; NaN where nothing was sampled."""
     curve_error: Array
     """Its standard error, [L]; NaN where the run is too short for one."""
+    resolved: bool = True
+    """Whether it is the slope of a linear part, and known well enough to tell."""
+    reasons: tuple[str, ...] = ()
+    """Why not: sentences."""
 
 
 def fit_slope(
@@ -116,6 +127,7 @@ def fit_slope(
     *,
     batch_duration: float,
     window: tuple[float, float] | None = None,
+    method: Literal["gls", "plateau"] = "gls",
 ) -> SlopeFit:
     """Slope of the mean square displacement sums/counts at large lag.
 
@@ -124,14 +136,17 @@ def fit_slope(
     pairs. Batches last ``batch_duration`` each, the last one may be incomplete. The fit is a straight line
     with intercept through all lags of the window, each weighing as the stretch of lag it stands for.
 
-    Without ``window`` the window is an octave: octaves [b, 2b], half an octave apart, are tried from the
-    shortest lag on until the slope of one agrees with that of the octave after it, [2b, 4b], within one
-    standard error of the difference, and that one with [4b, 8b] within 2.5; the fit is made in [2b, 4b].
+    Without ``window`` the method ``gls`` is that of ``helfand.limiting_slope``. That of ``plateau`` finds an octave:
+    octaves [b, 2b], half an octave apart, are tried from the shortest lag on until the slope of one agrees with that of
+    the octave after it, [2b, 4b], within one standard error of the difference, and that one with [4b, 8b] within 2.5;
+    the fit is made in [2b, 4b].
     What the first octave could hide within its error has decayed in the second. Windows end before 1/12 of
     the run. Source: physics.md sections 3-4, [PGB] eq. 3. Raises EstimateError for bad shapes, for a window
     without lags, and for a run too short to give an error.
     """
     data = _checked(lag, sums, counts, batch_duration)
+    if window is None and method == "gls" and data.sums.any():  # where nothing moves there is nothing to weigh
+        return _generalised(data)
     begin, end, rule = (*window, "given") if window is not None else _settle(data)
     cut = data.between(begin, end)
     if not 0 <= begin < end or cut.lag.size < FEWEST_LAGS:
@@ -149,6 +164,7 @@ def fit_slope(
     if not math.isfinite(error):
         raise EstimateError(f"lags from {begin:g} to {end:g} were sampled in one stretch of the run only")
     centre = _line_weights(cut.lag)[1]
+    longest = rule == "longest"
     return SlopeFit(
         slope=float(slope.mean()),
         error=error,
@@ -161,8 +177,32 @@ def fit_slope(
         groups=parts.share.size,
         intercept=float((centre @ (parts.curve - cut.lag[:, None] * slope)).mean()),
         lag=data.lag,
-        curve=ratio(data.sums.sum(axis=0), data.counts.sum(axis=0)).mean(axis=1),
-        curve_error=error_band(data.lag, data.sums, data.counts, batch_duration=batch_duration),
+        curve=data.curve,
+        curve_error=data.curve_error,
+        resolved=not longest,
+        reasons=("no two neighbouring octaves of lag have the same slope",) if longest else (),
+    )
+
+
+def _generalised(data: _Batches) -> SlopeFit:
+    """The fit by the method ``gls``."""
+    found = limiting_slope(data.lag, data.sums, data.counts, batch_duration=data.duration)
+    return SlopeFit(
+        slope=found.slope,
+        error=found.error,
+        components=found.components,
+        begin=found.begin,
+        end=found.end,
+        rule="gls",
+        check=found.misfit,
+        batches=data.sums.shape[0],
+        groups=found.groups,
+        intercept=found.intercept,
+        lag=data.lag,
+        curve=data.curve,
+        curve_error=data.curve_error,
+        resolved=found.resolved,
+        reasons=found.reasons,
     )
 
 
@@ -174,6 +214,16 @@ class _Batches:
     sums: Array
     counts: Array
     duration: float
+
+    @property
+    def curve(self) -> Array:
+        """Mean over batches and components, [L]; NaN where nothing was sampled."""
+        return np.asarray(ratio(self.sums.sum(axis=0), self.counts.sum(axis=0)).mean(axis=1), dtype=np.float64)
+
+    @property
+    def curve_error(self) -> Array:
+        """Its standard error, [L]."""
+        return error_band(self.lag, self.sums, self.counts, batch_duration=self.duration)
 
     def between(self, begin: float, end: float) -> _Batches:
         """The lags from ``begin`` to ``end`` that were sampled in more than half of the batches."""

@@ -9,6 +9,7 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +18,7 @@ from ..config import Config
 from ..errors import EstimateError
 from ..record import DisplacementRecord, Record
 from ..units import Units, unit_style
+from .collective_results import collective_results
 from .current_spectrum import current_series, current_weights
 from .einstein import SlopeFit, fit_slope
 from .green_kubo import RunningIntegral, running_integral
@@ -67,6 +69,7 @@ class _Summary:
         self._tagged()
         for name in self.record.representations:
             self._nernst_einstein(name)
+        self._take(collective_results(self.record, self.state, self.units, self.results))
         return Outcome(tuple(self.results), tuple(self.curves), tuple(dict.fromkeys(self.notes)))
 
     def _attempt(self, what: str, action: Callable[[], None]) -> None:
@@ -122,7 +125,8 @@ class _Summary:
         units, record, scale = self.units, self.record, self.state.conductivity_scale
         if record.dipole is None:
             raise EstimateError("no dipole displacement was accumulated")
-        fit = _fit(record.dipole, record, 0, record.dipole.groups.index(name), self.config.einstein.window)
+        fit = fit_displacement(record.dipole, record, 0, record.dipole.groups.index(name), self.config.einstein.window,
+                               self.config.einstein.method)  # fmt: skip
         window = self._window(f"conductivity of '{name}' by Einstein-Helfand", fit)
         # slope of the mean over components: d/dt ⟨Δμ_x²⟩ = 2 V k_B T σ
         self._add("conductivity", name, "einstein", 0.5 * scale * fit.slope, 0.5 * scale * fit.error,
@@ -170,7 +174,7 @@ class _Summary:
     def _diffusion(self, frame: int, species: int) -> None:
         units, record = self.units, self.record
         name, where = record.species[species], record.msd.frames[frame]
-        fit = _fit(record.msd, record, frame, species, self.config.msd.window)
+        fit = fit_displacement(record.msd, record, frame, species, self.config.msd.window, self.config.einstein.method)
         window = self._window(f"diffusion of {name} ({where} frame)", fit)
         self._add("diffusion", name, "msd", 0.5 * fit.slope * units.diffusion, 0.5 * fit.error * units.diffusion,
                   units.label("m^2/s"), frame=where, **window)  # fmt: skip
@@ -245,7 +249,9 @@ class _Summary:
         """The window of a fit or of a running integral, and how it was chosen; a note where there was no plateau."""
         time, unit = self.units.picosecond, self.units.time_label
         if isinstance(found, SlopeFit):
-            begin, end, origin = found.begin, found.end, {"groups": found.groups}
+            begin, end, origin = found.begin, found.end, {"groups": found.groups, "resolved": found.resolved}
+            if found.rule == "gls":
+                self.notes.extend(f"{what}: {reason}" for reason in found.reasons)
         else:
             begin, end, origin = found.cut, 2 * found.cut, {"batches": found.batches}
         if found.rule == "longest":
@@ -276,9 +282,10 @@ class _Summary:
         self._curve(f"{name}/fit", figure, f"{label}, fit", ends * time, line, x_label, y_label, style="fit")
 
 
-def _fit(
-    record: DisplacementRecord, run: Record, frame: int, group: int, window: tuple[float, float] | None
-) -> SlopeFit:
+def fit_displacement(
+    record: DisplacementRecord, run: Record, frame: int, group: int, window: tuple[float, float] | None,
+    method: Literal["gls", "plateau"] = "gls",
+) -> SlopeFit:  # fmt: skip
     """Slope of the mean of the three components, from all levels together."""
     numbers, sums, counts = [], [], []
     lags = record.counts[0].shape[1]
@@ -293,6 +300,7 @@ def _fit(
         np.concatenate(counts, axis=1),
         batch_duration=record.batch * run.interval,
         window=window,
+        method=method,
     )
 
 

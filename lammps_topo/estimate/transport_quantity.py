@@ -15,11 +15,6 @@ from dataclasses import dataclass
 
 from ..units import Units
 
-#: Pascal in the unit of pressure of each style (LAMMPS manual, command ``units``).
-PRESSURE = {
-    "lj": 1.0, "real": 101325.0, "metal": 1e5, "si": 1.0, "cgs": 0.1, "electron": 1.0, "micro": 1e3, "nano": 1e6,
-}  # fmt: skip
-
 
 @dataclass(frozen=True)
 class TransportQuantity:
@@ -52,13 +47,13 @@ def _conductivity(units: Units, volume: float, temperature: float) -> float:
 
 
 def _heat(units: Units, volume: float, temperature: float) -> float:
-    per_kelvin = units.energy / (units.length * units.time * units.temperature)
-    return per_kelvin / (2 * volume * units.boltzmann * temperature**2)
+    return units.thermal_conductivity / (2 * volume * units.boltzmann * temperature**2)
 
 
 def _viscosity(units: Units, volume: float, temperature: float) -> float:
-    stress = PRESSURE[units.style] * units.length**3 / units.energy
-    return stress * PRESSURE[units.style] * units.time * volume / (2 * units.boltzmann * temperature)
+    # a pressure times a volume is so many units of energy: 1 in a consistent style
+    stress = units.pressure * units.length**3 / units.energy
+    return units.viscosity * stress**2 * volume / (2 * units.boltzmann * temperature)
 
 
 def _diffusion(units: Units, volume: float, temperature: float) -> float:

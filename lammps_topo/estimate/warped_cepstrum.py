@@ -124,7 +124,7 @@ def warped_cepstrum(frequency: Array, power: Array, shape: Array, prefixes: list
 def _one_band(
     frequency: Array, power: Array, shape: Array, spacing: float
 ) -> tuple[float, float, float, float, Array, Array]:
-    """Mean and variance of ln S(0), mean of ln f_w, weight of p < 1, mean and standard deviation of ln S at the bins."""
+    """Mean and variance of ln S(0), mean of ln f_w, weight of p < 1; mean and error of ln S at the bins."""
     logarithm = np.log(power)
     level = float(shape @ logarithm / shape.sum())
     octaves = max(2, int(np.ceil(np.log2(2 * frequency[-1] / (NARROWEST * spacing)))))

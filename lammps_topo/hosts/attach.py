@@ -81,6 +81,9 @@ class Session:
                 self._lmp.command(f"run {piece} pre no post no")
                 done += piece
                 self._host.sample()
+                if self._host.ends_run():
+                    self._host.measurement.notices.append(f"stop: the run ends at step {self._host.reader.step}")
+                    break
                 if self._host.stopped:
                     break
         self._host.finish()

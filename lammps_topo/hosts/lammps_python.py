@@ -346,6 +346,11 @@ class PythonHost:
                 f"SIGTERM: the run ends at step {self.reader.step}; further runs are passed over, other commands not"
             )
 
+    def ends_run(self) -> bool:
+        """Whether what is wanted is known, so that the run may end; True once only."""
+        ends, self.measurement.ends_run = self.measurement.ends_run and not self.stopped, False
+        return ends
+
     def checkpoint(self) -> str:
         """Write the state with all samples so far; its name, empty if it is not written. Collective."""
         if not self._block or self.over:

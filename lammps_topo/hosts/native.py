@@ -24,7 +24,7 @@ from ..restart import Named
 from ..stream.block import SUMS, Packed
 from ..stream.communicator import Communicator, communicator
 
-LINK_VERSION = 6
+LINK_VERSION = 7
 _MESSAGE, _NAME = 4096, 40
 
 
@@ -57,6 +57,7 @@ Link._fields_ = [
     ("step", ctypes.POINTER(c_int64)), ("count", ctypes.POINTER(c_int64)),
     ("row", ctypes.POINTER(c_double)), ("sums", ctypes.POINTER(c_double)), ("volume", ctypes.POINTER(c_double)),
     ("numbers", ctypes.POINTER(c_double)),
+    ("ends_run", c_int32),
     ("vector", ctypes.POINTER(c_double)), ("bytes", c_double),
     ("message", c_char * _MESSAGE), ("notice", c_char * _MESSAGE),
     *((name, Callback) for name in _CALLBACKS),
@@ -173,6 +174,7 @@ class NativeHost:
 
     def take(self) -> None:
         self.measurement.take(self._packed(), new_stretch=bool(self._link.new_stretch))
+        self._link.ends_run = self._ends_run()
 
     def vector_update(self) -> None:
         values = self.measurement.vector()
@@ -183,6 +185,12 @@ class NativeHost:
         link = self._link
         link.state = self.measurement.checkpoint(self._packed(), new_stretch=bool(link.new_stretch)).encode()
         link.measurement = self.measurement.name.encode()
+        link.ends_run = self._ends_run()
+
+    def _ends_run(self) -> bool:
+        """Whether what is wanted is known, so that the run may end: the shim is told once."""
+        ends, self.measurement.ends_run = self.measurement.ends_run, False
+        return ends
 
     def interrupt(self) -> None:
         """SIGTERM: the run may be killed soon."""

@@ -12,6 +12,7 @@
 from __future__ import annotations
 
 import contextlib
+import sys
 import traceback
 from pathlib import Path
 from typing import Any
@@ -41,6 +42,12 @@ class Invoke:
                 self._host = self._meet(pointer)
                 at_exit(self._host)
             self._host.sample()
+            if self._host.ends_run():
+                self._host.reader.stop()
+                self._host.measurement.notices.append(
+                    f"stop: the run ends at step {self._host.reader.step}; further runs are passed over, unless "
+                    "'timer timeout off' comes before them, other commands not"
+                )
             for notice in self._host.measurement.notices:
                 self._say(f"fix topo: {notice}")
             self._host.measurement.notices.clear()
@@ -87,7 +94,11 @@ class Invoke:
         if self._host is not None:
             rank = self._host.measurement.comm.rank
         if rank == 0:
-            print(text, flush=True)
+            # LAMMPS's own Python may know ASCII only, and an exception on one rank would hang the others
+            print(
+                text.encode(sys.stdout.encoding or "ascii", "replace").decode(sys.stdout.encoding or "ascii"),
+                flush=True,
+            )
 
 
 def invoke(config: str | None = None, *, every: int, group: str = "all", **overrides: Any) -> Invoke:

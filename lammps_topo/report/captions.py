@@ -65,6 +65,20 @@ _CAPTIONS = {
         "Autocorrelation of the charge current over its value at t = 0, mean over time origins and Cartesian "
         "components, with its one-sigma band: what the Green-Kubo integral is taken over."
     ),
+    "frequency": (
+        "Real part of the conductivity, the spectral density of the charge current over 2 V kB T, with its one-sigma "
+        "band: the estimate of the spectral density at low frequencies, means over neighbouring ordinates beyond."
+    ),
+    "heat": (
+        "Spectral density of the energy flux over 2 V kB T², in a mixture with the particle fluxes eliminated: its "
+        "value at zero frequency (point with error bar) is the thermal conductivity. Thin: the periodogram, "
+        "neighbouring ordinates averaged for display; thick: the estimate up to the highest frequency in use "
+        "(dotted), with its one-sigma band."
+    ),
+    "viscosity": (
+        "Spectral density of V times an independent component of the pressure tensor over 2 V kB T, mean of five: its "
+        "value at zero frequency (point with error bar) is the viscosity. Lines as above."
+    ),
     "msd": (
         "Mean square displacement, mean over the atoms of a species and over time origins, with one-sigma bands: left "
         "on logarithmic axes, right the range of the fits. The slope is 6 D."
@@ -138,6 +152,22 @@ def _green_kubo(results: Results) -> list[str]:
 
 def _without_frame(result: Result) -> str:
     return ", ".join(part for part in essentials(result) if not part.endswith(" frame"))
+
+
+def _heat(results: Results) -> list[str]:
+    return _values(results, "thermal_conductivity", "κ")
+
+
+def _viscosity(results: Results) -> list[str]:
+    return _values(results, "viscosity", "η")
+
+
+def _values(results: Results, quantity: str, symbol: str) -> list[str]:
+    return [
+        f"{result.of}: {symbol} = {quantity_with_unit(result)} ({', '.join(essentials(result))})"
+        for result in results.outcome.results
+        if (result.quantity, result.method) == (quantity, "spectral")
+    ]
 
 
 def _msd(results: Results) -> list[str]:
@@ -245,6 +275,8 @@ _DETAILS: dict[str, Callable[[Results], list[str]]] = {
     "segments": _segments,
     "dipole": _dipole,
     "green-kubo": _green_kubo,
+    "heat": _heat,
+    "viscosity": _viscosity,
     "msd": _msd,
     "velocity": _velocity,
     "force": _force,

@@ -39,7 +39,8 @@ from .wording import quantity_text
 
 #: Figures in the order of the page; others follow.
 _ORDER = (
-    *("spectrum", "cutoffs", "segments", "dipole", "green-kubo", "correlation", "msd"),
+    *("spectrum", "cutoffs", "segments", "dipole", "green-kubo", "correlation", "frequency"),
+    *("heat", "viscosity", "msd"),
     *("velocity", "force", "memory", "friction"),
 )
 _TITLES = {
@@ -49,6 +50,9 @@ _TITLES = {
     "dipole": "Einstein-Helfand: displaced dipole",
     "green-kubo": "Green-Kubo: running integral",
     "correlation": "Autocorrelation of the charge current",
+    "frequency": "Conductivity against frequency",
+    "heat": "Spectrum of the energy flux: thermal conductivity",
+    "viscosity": "Spectrum of the pressure tensor: viscosity",
     "msd": "Mean square displacements",
     "velocity": "Velocity autocorrelation and vibrational density of states",
     "force": "Force autocorrelation and its spectrum",
@@ -104,7 +108,7 @@ _SPECTRA = (("periodogram", 0.7, 0.45, 2), ("spectral", 2.0, 1.0, 3), ("cepstral
 
 
 def _spectrum(scene: Scene) -> Figure:
-    """Above the low frequencies, linear, with σ at f = 0; below everything, logarithmic."""
+    """Above the low frequencies, linear, with the result at f = 0; below everything, logarithmic."""
     figure, (low, whole) = panels(2, height=6.2)
     entries: list[tuple[object, str]] = []
     tops, cutoffs = [], []
@@ -129,7 +133,7 @@ def _spectrum(scene: Scene) -> Figure:
         if result is not None:
             draw_mark(low, 0.0, result, series)
             tops.append(result.value + (result.error if np.isfinite(result.error) else 0.0))
-            entries.append((Line2D([], [], **mark_style(series)), f"{series.of}, σ"))
+            entries.append((Line2D([], [], **mark_style(series)), f"{series.of}, {scene.symbol}"))
             cutoff = _highest(result)
             if cutoff is not None:
                 cutoffs.append(cutoff)
@@ -276,8 +280,22 @@ def _correlation(scene: Scene) -> Figure:
     return figure
 
 
+def _frequency(scene: Scene) -> Figure:
+    figure, (axes,) = panels(height=3.6)
+    for series in scene.series:
+        draw_measured(axes, series, log_x=True, log_y=True)
+    name_axes(axes, scene.x_label, scene.y_label)
+    set_limits(axes, [series.curve for series in scene.series], x_log=True, y_log=True)
+    logarithmic(axes, x=True, y=True)
+    legend(figure, entries_of(scene.series))
+    return figure
+
+
 _PAINTERS: dict[str, Callable[[Scene], Figure]] = {
     "spectrum": _spectrum,
+    "frequency": _frequency,
+    "heat": _spectrum,
+    "viscosity": _spectrum,
     "cutoffs": _cutoffs,
     "segments": _segments,
     "dipole": _displacements,

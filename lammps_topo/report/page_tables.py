@@ -37,6 +37,21 @@ _LEADS = {
     "conductivity": "Cepstral analysis, Einstein-Helfand and Green-Kubo estimate one and the same number from the same "
     "current, and should agree within their errors; Nernst-Einstein is what the ions would conduct if they moved "
     "independently of one another.",
+    "partial_conductivity": "Pairs of species and, with ‘all’, their sums over the other species, in the frame of the "
+    "currents; an unlike pair counts twice in the total, which is the sum over species.",
+    "transference_number": "Share of a species in the conductivity, in the frame of the currents. In the barycentric "
+    "frame of a binary salt it is a ratio of masses.",
+    "conductivity_tensor": "From the Cartesian components of the current as fluxes of their own.",
+    "dielectric_constant": "From the fluctuations of a dipole that stays bounded: of these charges only, without what "
+    "electrons add.",
+    "thermal_conductivity": "Of a mixture: with the particle fluxes eliminated at zero frequency, which is heat "
+    "conduction without diffusion and does not depend on the zeros of energy. The energy flux alone has another value, "
+    "which does.",
+    "thermal_conductivity_difference": "Between energy fluxes, with the error of the difference. Energies by atom are "
+    "not unique, thermal conductivities are: it should be zero.",
+    "seebeck_coefficient": "Electric field over temperature gradient at zero current. It holds the zeros of energy of "
+    "the species: the energy flux is taken as it is streamed.",
+    "viscosity": "From the five independent components of the pressure tensor.",
     "haven_ratio": "Conductivity of independent ions (Nernst-Einstein) over the conductivity from the spectrum.",
     "mobility": "Of independent ions, from the diffusion coefficient: q D/(kB T).",
     "friction": "The integral of the memory kernel, its tail included; beside it kB T/D with D from the mean square "
@@ -124,6 +139,8 @@ def _table(quantity: str, results: list[Result], told: str) -> Table:
         row, column = _method, _of
     elif quantity == "friction":
         results = sorted(results, key=lambda result: result.method != "kernel")
+    elif quantity == "thermal_conductivity":
+        results = sorted(results, key=lambda result: result.method != "spectral")
     elif quantity == "diffusion":
         several = len({result.method for result in results}) > 1
         column = (lambda result: f"{_method(result)}, {_frame(result)}") if several else _frame

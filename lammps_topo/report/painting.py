@@ -19,6 +19,8 @@ from .wording import find
 
 #: What the last part of a curve's name says it is, beside what its ``style`` says.
 _PARTS = ("periodogram", "spectral", "cepstral", "fit")
+#: What the spectra of other figures than that of the charge current end in at f = 0, and its symbol.
+_QUANTITIES = {"heat": ("thermal_conductivity", "κ"), "viscosity": ("viscosity", "η")}
 _DASHES = ("-", (0, (5, 2)), (0, (5, 2, 1, 2)))
 
 
@@ -40,6 +42,7 @@ class Scene:
 
     def __init__(self, curves: Sequence[Curve], results: Results) -> None:
         self.curves, self.results = curves, results
+        self.quantity, self.symbol = _QUANTITIES.get(curves[0].figure, ("conductivity", "σ"))
         self.record: Record = results.record
         self.x_label, self.y_label = curves[0].x_label, curves[0].y_label
         groups: dict[str, dict[str, Curve]] = {}
@@ -72,12 +75,12 @@ class Scene:
         )
 
     def result(self, series: Series, method: str) -> Result | None:
-        """The conductivity by ``method`` that belongs to a series, if it is known."""
-        found = find(self.results.outcome.results, "conductivity", series.of, method)
+        """The number by ``method`` that belongs to a series, if it is known: a conductivity but in some figures."""
+        found = find(self.results.outcome.results, self.quantity, series.of, method)
         return found if found is not None and np.isfinite(found.value) else None
 
     def estimate(self, series: Series) -> Result | None:
-        """The conductivity from the spectrum; older files have the cepstral one only."""
+        """The number from the spectrum; older files have the cepstral one only."""
         return self.result(series, "spectral") or self.result(series, "cepstral")
 
 

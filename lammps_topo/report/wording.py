@@ -19,6 +19,10 @@ _ALIGNED_DIGITS = 12
 
 _QUANTITIES = {
     "haven_ratio": "Haven ratio",
+    "thermal_conductivity_difference": "difference of thermal conductivities",
+    "partial_conductivity": "conductivity by species",
+    "seebeck_coefficient": "Seebeck coefficient",
+    "isotropy": "isotropy: chance of so anisotropic a tensor in an isotropic system",
     "initial_kernel": "memory kernel at t = 0",
     "zero_crossing": "first zero",
     "minimum_time": "time of the minimum",
@@ -32,6 +36,10 @@ _METHODS = {
     "cepstral": "cepstral analysis (AIC)",
     "einstein": "Einstein-Helfand",
     "green-kubo": "Green-Kubo",
+    "spectral-alone": "spectrum, nothing eliminated",
+    "onsager": "spectral matrix",
+    "dipole": "dipole fluctuations",
+    "msd, Yeh-Hummer": "mean square displacement, infinite box (Yeh-Hummer)",
     "nernst-einstein": "Nernst-Einstein",
     "nernst-einstein/spectral": "Nernst-Einstein / spectrum",
     "nernst-einstein/cepstral": "Nernst-Einstein / cepstral",
@@ -50,11 +58,15 @@ _ORIGINS = {
 }
 #: What is said of a window that was not found by the rule, but had to be taken.
 DOUBT = "no plateau found"
-_RULES = {"longest": DOUBT}
+_RULES = {"longest": DOUBT, "gls": "generalised least squares"}
+#: Those for which keys of the configuration choose cut-offs, orders and windows.
+_CHOSEN = ("conductivity", "diffusion")
 STATE = ("temperature", "volume", "duration")
 _ORDER = (
     *STATE,
     *("conductivity", "diffusion", "mobility", "haven_ratio"),
+    *("partial_conductivity", "transference_number", "conductivity_tensor", "isotropy", "dielectric_constant"),
+    *("thermal_conductivity", "thermal_conductivity_difference", "seebeck_coefficient", "viscosity"),
     *("friction", "initial_kernel", "memory_time", "zero_crossing", "minimum", "minimum_time"),
     *("equipartition", "force_integral", "kernel_consistency", "gle_deviation"),
 )
@@ -193,6 +205,18 @@ def essentials(result: Result) -> list[str]:
         parts.append(f"P* = {value_text(details['order'])} ({origin_text(details.get('order_origin', 'unknown'))})")
     if "resolved" in details and not details["resolved"]:
         parts.append("NOT RESOLVED")
+    if "verdict" in details:
+        parts.append(value_text(details["verdict"]))
+    if "eliminated" in details:
+        parts.append(f"{value_text(details['eliminated'])} eliminated")
+    if "fixed" in details:
+        parts.append(f"fixed {value_text(details['fixed'])}")
+    if "fluxes" in details:
+        parts.append(f"fluxes {value_text(details['fluxes'])}")
+    if "convention" in details:
+        parts.append(f"{value_text(details['convention'])}, energies {value_text(details.get('energies', 'unknown'))}")
+    if "box" in details:
+        parts.append(value_text(details["box"]))
     if "highest" in details:
         parts.append(f"up to {highest_text(details)} ({origin_text(details.get('highest_origin', 'unknown'))})")
     if "knee" in details:
@@ -415,12 +439,20 @@ def _chosen_for_correlations(key: str, kept: CorrelationRecord, found: Sequence[
 def _each(results: Sequence[Result], method: str, text: Callable[[Mapping[str, Any]], str]) -> str:
     parts = []
     for result in results:
-        if result.method == method and {"cutoff", "highest", "window_begin"} & set(result.details):
+        if (
+            result.quantity in _CHOSEN
+            and result.method == method
+            and {"cutoff", "highest", "window_begin"} & set(result.details)
+        ):
             frame = f", {result.details.get('frame')} frame" if method == "msd" else ""
             parts.append(f"{result.of}{frame}: {text(result.details)}")
     return "; ".join(parts) or "not used"
 
 
 def _origins(results: Sequence[Result], method: str, key: str, text: Callable[[Any], str]) -> str:
-    found = {text(result.details[key]) for result in results if result.method == method and key in result.details}
+    found = {
+        text(result.details[key])
+        for result in results
+        if result.quantity in _CHOSEN and result.method == method and key in result.details
+    }
     return "default: from the data" + (f" ({', '.join(sorted(found))})" if found else "")

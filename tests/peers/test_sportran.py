@@ -12,6 +12,8 @@ import numpy as np
 import pytest
 
 from lammps_topo.estimate.cepstral import cepstral
+from lammps_topo.estimate.current_spectrum import series_spectrum
+from lammps_topo.estimate.onsager import onsager
 from lammps_topo.estimate.spectrum import block_average, cross_periodogram
 
 SERIES = Path(__file__).resolve().parents[2].parent / "shared" / "data" / "NaCl.dat"
@@ -75,3 +77,15 @@ def test_our_own_cutoff_agrees_within_the_error(columns):
     assert found.cutoff_origin == "automatic"
     assert 5 < found.cutoff < 15
     assert value == pytest.approx(0.49831, abs=deviation)
+
+
+@pytest.mark.parametrize("wanted", [0, 10, 40])
+def test_matrix_of_mass_and_energy_flux(columns, wanted):
+    # the mass flux first, so that it is eliminated exactly; few segments lose statistics
+    flux = np.stack((columns[:, 4:7], columns[:, 1:4]), axis=1)
+    joint = onsager(series_spectrum([flux], INTERVAL, wanted)).without(1)
+    square = (ELEMENTARY_CHARGE * 1e-10 / 1e-12) ** 2 * 1e-12
+    scale = square / (2 * VOLUME * 1e-30 * BOLTZMANN * columns[:, 0].mean() ** 2)
+    value, error = scale * joint.matrix[0, 0], scale * joint.error()[0, 0]
+    assert error < 0.05
+    assert value == pytest.approx(0.49831, abs=math.hypot(error, 0.02802))

@@ -54,7 +54,7 @@ def exact_curve(msd, batches=12, lags=200, components=3):
 
 def test_straight_line_gives_its_slope_and_intercept_exactly():
     lag, sums, counts = exact_curve(lambda t: 0.7 + 3.0 * t)
-    fit = fit_slope(lag, sums, counts, batch_duration=100.0)
+    fit = fit_slope(lag, sums, counts, batch_duration=100.0, method="plateau")
     np.testing.assert_allclose(fit.components, [3.0, 6.0, 9.0], rtol=1e-10)
     assert fit.slope == pytest.approx(6.0)
     assert fit.intercept == pytest.approx(1.4)
@@ -114,7 +114,7 @@ def coverage(fits, truth):
     return float(np.mean(reduced < 1)), float(np.mean(reduced < 2))
 
 
-def assert_calibrated(fits, truth, name):
+def assert_calibrated(fits, truth, name, *, between=(0.62, 0.78), twice=0.92):
     """The aim is .62-.78 within one error and at least .92 within two.
 
     With n realisations the standard errors are sqrt(.7 * .3/n) and sqrt(.92 * .08/n); two of them are
@@ -122,8 +122,8 @@ def assert_calibrated(fits, truth, name):
     """
     one, two = coverage(fits, truth)
     number = len(fits)
-    assert 0.62 - 2 * math.sqrt(0.21 / number) < one < 0.78 + 2 * math.sqrt(0.21 / number), (name, one, two)
-    assert two > 0.92 - 2 * math.sqrt(0.0736 / number), (name, one, two)
+    assert between[0] - 2 * math.sqrt(0.21 / number) < one < between[1] + 2 * math.sqrt(0.21 / number), (name, one, two)
+    assert two > twice - 2 * math.sqrt(twice * (1 - twice) / number), (name, one, two)
 
 
 COLLECTIVE = {
@@ -142,7 +142,7 @@ def test_einstein_helfand_slope_of_a_collective_flux_covers_the_truth(name):
     for _ in range(48):
         dipole = process.sample(10000, components=3, rng=rng).cumsum(axis=0)[:, None, :] * 0.01
         sums, counts = displacement_sums(dipole, lags, batch=250)
-        fits.append(fit_slope(lags * 0.01, sums, counts, batch_duration=2.5))
+        fits.append(fit_slope(lags * 0.01, sums, counts, batch_duration=2.5, method="plateau"))
     assert_calibrated(fits, process.zero_frequency, name)
     scatter = np.std([fit.slope for fit in fits]) / process.zero_frequency
     assert scatter < 0.2
@@ -155,7 +155,7 @@ def test_diffusion_of_many_particles_covers_the_truth():
     for _ in range(60):
         free = synthetic.ornstein_uhlenbeck(2000, 54, diffusion=0.3, relaxation=0.1, interval=0.02, rng=rng)
         sums, counts = displacement_sums(free.positions, lags, batch=50)
-        fits.append(fit_slope(lags * 0.02, sums, counts, batch_duration=1.0))
+        fits.append(fit_slope(lags * 0.02, sums, counts, batch_duration=1.0, method="plateau"))
     assert_calibrated(fits, 2 * 0.3, "particles")
     assert np.mean([fit.slope for fit in fits]) == pytest.approx(0.6, rel=0.02)
     # errors are those of the scatter: 60 realisations know it to 1/sqrt(120) = 9 %, three of that allowed
@@ -171,11 +171,73 @@ def test_bound_particles_do_not_diffuse():
     for _ in range(60):
         bound = synthetic.tethered(2500, 16, amplitude=0.2, relaxation=0.3, interval=0.08, rng=rng)
         sums, counts = displacement_sums(bound.positions, lags, batch=62)
-        fits.append(fit_slope(lags * 0.08, sums, counts, batch_duration=4.96))
+        fits.append(fit_slope(lags * 0.08, sums, counts, batch_duration=4.96, method="plateau"))
     assert_calibrated(fits, 0.0, "bound")
     assert all(abs(fit.slope) < 0.02 for fit in fits)
     plateau = np.mean([fit.curve[-1] for fit in fits])
     assert plateau == pytest.approx(2 * 0.2, rel=0.01)
+
+
+GENERALISED = {
+    # allowed scatter, above that of 60 realisations (.058, .083, .095, .125) by three of its standard errors;
+    # coverage measured: .77/1.00, .68/.95, .78/.98, .73/.93. The plateau rule scatters by .086, .093, .120, .125
+    "AR(1), 50 fs": 0.08,
+    "AR(2), 4 THz, damped": 0.11,
+    "AR(2), 4 THz, ringing": 0.13,
+    "dip, S(0) a tenth": 0.17,
+}
+
+
+@pytest.mark.parametrize("name", GENERALISED)
+def test_generalised_least_squares_of_a_collective_flux_covers_the_truth(name):
+    process, rng = COLLECTIVE[name], np.random.default_rng(15)
+    lags, fits = logarithmic(800), []
+    for _ in range(24):
+        dipole = process.sample(10000, components=3, rng=rng).cumsum(axis=0)[:, None, :] * 0.01
+        fits.append(fit_slope(lags * 0.01, *displacement_sums(dipole, lags, batch=250), batch_duration=2.5))
+    assert fits[0].rule == "gls"
+    assert_calibrated(fits, process.zero_frequency, name, between=(0.65, 0.80), twice=0.93)
+    assert np.std([fit.slope for fit in fits]) / process.zero_frequency < GENERALISED[name]
+
+
+def test_generalised_least_squares_of_many_particles_covers_the_truth_and_scatters_less():
+    # As for the plateau rule; over 60 realisations .77/1.00 at a scatter of .018 where that has .031.
+    rng, lags, fits, others = np.random.default_rng(16), logarithmic(180), [], []
+    for _ in range(24):
+        free = synthetic.ornstein_uhlenbeck(2000, 54, diffusion=0.3, relaxation=0.1, interval=0.02, rng=rng)
+        sums, counts = displacement_sums(free.positions, lags, batch=50)
+        fits.append(fit_slope(lags * 0.02, sums, counts, batch_duration=1.0))
+        others.append(fit_slope(lags * 0.02, sums, counts, batch_duration=1.0, method="plateau"))
+    assert_calibrated(fits, 2 * 0.3, "particles", between=(0.65, 0.80), twice=0.93)
+    assert np.mean([fit.resolved for fit in fits]) > 0.9
+    assert np.std([fit.slope for fit in fits]) < 0.9 * np.std([fit.slope for fit in others])
+
+
+def test_generalised_least_squares_finds_a_straight_line_and_its_intercept():
+    lag, sums, counts = exact_curve(lambda t: 0.7 + 3.0 * t)
+    fit = fit_slope(lag, sums, counts, batch_duration=100.0)
+    np.testing.assert_allclose(fit.components, [3.0, 6.0, 9.0], rtol=1e-3)
+    assert fit.slope == pytest.approx(6.0, abs=2 * fit.error)
+    assert fit.intercept == pytest.approx(1.4, rel=0.05)
+    assert fit.resolved
+
+
+def test_generalised_least_squares_says_that_there_is_no_linear_part():
+    # relaxation 2 ps in a run of 40 ps, seen by 200 particles: rising up to the last lag
+    rng, lags = np.random.default_rng(9), logarithmic(180)
+    free = synthetic.ornstein_uhlenbeck(2000, 200, diffusion=0.3, relaxation=2.0, interval=0.02, rng=rng)
+    fit = fit_slope(lags * 0.02, *displacement_sums(free.positions, lags, batch=50), batch_duration=1.0)
+    assert not fit.resolved
+    assert fit.reasons
+    assert abs(fit.slope - 0.6) < 3 * fit.error
+
+
+def test_generalised_least_squares_of_bound_particles_is_zero_and_resolved():
+    rng, lags = np.random.default_rng(17), logarithmic(200)
+    bound = synthetic.tethered(2500, 16, amplitude=0.2, relaxation=0.3, interval=0.08, rng=rng)
+    fit = fit_slope(lags * 0.08, *displacement_sums(bound.positions, lags, batch=62), batch_duration=4.96)
+    assert abs(fit.slope) < 3 * fit.error < 0.02
+    assert fit.resolved
 
 
 def test_levels_of_different_stride_and_sparse_origins_fit_together():
@@ -189,7 +251,7 @@ def test_levels_of_different_stride_and_sparse_origins_fit_together():
             displacement_sums(dipole, lags, batch=160, every=8, stride=8**level) for level, lags in enumerate(numbers)
         ]
         sums, counts = (np.concatenate(parts, axis=1) for parts in zip(*levels, strict=True))
-        fits.append(fit_slope(np.concatenate(numbers) * 0.01, sums, counts, batch_duration=1.6))
+        fits.append(fit_slope(np.concatenate(numbers) * 0.01, sums, counts, batch_duration=1.6, method="plateau"))
     assert_calibrated(fits, process.zero_frequency, "levels")
     assert np.mean([fit.slope for fit in fits]) == pytest.approx(process.zero_frequency, rel=0.05)
 
@@ -198,7 +260,9 @@ def test_a_plateau_out_of_reach_is_said_and_the_error_grows():
     # relaxation 2 ps in a run of 40 ps: the windows end at 3.3 ps, where the slope is still rising
     rng, lags = np.random.default_rng(9), logarithmic(180)
     free = synthetic.ornstein_uhlenbeck(2000, 200, diffusion=0.3, relaxation=2.0, interval=0.02, rng=rng)
-    fit = fit_slope(lags * 0.02, *displacement_sums(free.positions, lags, batch=50), batch_duration=1.0)
+    fit = fit_slope(
+        lags * 0.02, *displacement_sums(free.positions, lags, batch=50), batch_duration=1.0, method="plateau"
+    )
     assert fit.rule == "longest"
     assert abs(fit.slope - 0.6) < 2 * fit.error
     assert fit.error > 0.1
@@ -229,7 +293,7 @@ def test_curve_has_the_exact_displacement_and_its_band_covers_it():
 def test_lags_never_sampled_are_nan():
     lag, sums, counts = exact_curve(lambda t: 3.0 * t)
     sums[:, 150:], counts[:, 150:] = 0.0, 0.0
-    fit = fit_slope(lag, sums, counts, batch_duration=100.0)
+    fit = fit_slope(lag, sums, counts, batch_duration=100.0, method="plateau")
     assert np.isnan(fit.curve[150:]).all()
     assert np.isnan(fit.curve_error[150:]).all()
     assert fit.slope == pytest.approx(6.0)
@@ -259,6 +323,7 @@ def test_free_particles_have_the_velocities_and_positions_of_one_process():
         ({"window": (10.0, 11.0)}, "at least 4 lags"),
         ({"window": (20.0, 10.0)}, "at least 4 lags"),
         ({"batch_duration": 0.1}, "too short"),
+        ({"batch_duration": 0.1, "method": "plateau"}, "too short"),
         ({"batch_duration": 1.0, "window": (10.0, 50.0)}, "two stretches"),
     ],
 )

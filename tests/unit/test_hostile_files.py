@@ -149,7 +149,7 @@ TRICKS: dict[str, tuple[Callable[[h5py.File], object], str]] = {
     "data of many files": (virtual, "compressed or scattered"),
     "a soft link": (link("record/series", h5py.SoftLink("/record/msd")), "link to something else"),
     "an external link": (link("record/series", h5py.ExternalLink("other.topo.h5", "/record")), "link to something"),
-    "a group in itself": (link("curves", lambda file: file["/"]), "contains itself"),
+    "a group in itself": (link("curves", lambda file: file["/"]), "contains itself|more than the whole file"),
     "objects": (references, "neither numbers nor text"),
     "text for numbers": (replace("record/mean_charge", data="many"), "not an array"),
     "texts for numbers": (replace("record/population", data=["a", "b"], dtype=h5py.string_dtype()), "neither numbers"),

@@ -11,6 +11,7 @@
 #include "error.h"
 #include "force.h"
 #include "group.h"
+#include "input.h"
 #include "modify.h"
 #include "timer.h"
 #include "universe.h"
@@ -60,7 +61,7 @@ int rescue_all(MPI_Comm, int, void *, void *)
 
 FixTopo::FixTopo(LAMMPS *lmp, int narg, char **arg) :
     Fix(lmp, narg, arg), link(), numbers(lmp), last_sample(-1), vector_step(-1), ready(false), failed(false),
-    left(false), interrupted(false), incomplete(false), end_step(-1), end_sums()
+    left(false), interrupted(false), ended(false), incomplete(false), end_step(-1), end_sums()
 {
   if (lmp->citeme) lmp->citeme->add(cite_fix_topo);
   if (narg < 4)
@@ -218,6 +219,9 @@ void FixTopo::post_run()
   constexpr int a_run = 1;    // not a minimisation
   if (!ready || failed || update->whichflag != a_run) return;
   if (incomplete) complete();    // run 0
+  link.ends_run = 0;
+  if (ended) timer->reset_timeout();
+  ended = false;
   if (sigterm()) interrupt();
   if (!failed) deliver(link.finish);
   end_step = update->ntimestep;
@@ -369,6 +373,33 @@ void FixTopo::sample(bool awaits_force)
     interrupt();
   else if (block_ends())
     deliver(link.take);
+  if (link.ends_run) end_run();
+}
+
+// Whether this is a piece of 'run N every M', between which other commands are executed.
+bool FixTopo::is_piece() const
+{
+  const Input *input = lmp->input;
+  if (std::strcmp(input->command, "run")) return true;
+  return std::any_of(input->arg, input->arg + input->narg, [](const char *word) { return !std::strcmp(word, "every"); });
+}
+
+// What is wanted is known: this run ends. LAMMPS passes over all that follows while its time is up: post_run() changes
+// that, but for the other pieces of this run.
+void FixTopo::end_run()
+{
+  link.ends_run = 0;
+  if (timer->is_timeout()) return;
+  // a rerun goes through its files; in the others, partitions wait for each other
+  for (const char *style : {"^rerun", "^temper", "^prd", "^tad", "^hyper"})
+    if (utils::strmatch(lmp->input->command, style)) return;
+  const bool piece = is_piece();
+  ended = !piece;
+  timer->force_timeout();
+  if (comm->me == 0)
+    utils::logmesg(lmp, "fix {} topo: stop: the run ends at step {}; {}\n", id, update->ntimestep,
+                   piece ? "its other pieces and further runs are passed over, other commands not"
+                         : "the commands behind it are executed");
 }
 
 // Whether any rank got SIGTERM, and this fix has not obeyed yet. Collective.

@@ -43,6 +43,7 @@ class FixTopo : public Fix {
   bigint vector_step;
   bool ready, failed, left;
   bool interrupted;    // SIGTERM has been obeyed
+  bool ended;          // this run has been told to end, because what is wanted is known, and the next one not
   bool incomplete;    // the last sample was taken at setup, where later fixes have not added their forces yet
 
   // the system when the last run ended: another one at the next setup was edited in between
@@ -61,6 +62,8 @@ class FixTopo : public Fix {
   void give_up(const std::string &);
   bool sigterm();
   void interrupt();
+  void end_run();
+  bool is_piece() const;
   int try_call(int (*)(TopoLink *));
   void clear_block();
   bool block_ends() const;

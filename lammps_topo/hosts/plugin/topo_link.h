@@ -6,7 +6,7 @@
 
 #include <cstdint>
 
-#define TOPO_LINK_VERSION 6
+#define TOPO_LINK_VERSION 7
 #define TOPO_MESSAGE_LENGTH 4096
 #define TOPO_NAME_LENGTH 40
 
@@ -66,6 +66,8 @@ struct TopoLink {
   const int64_t *step, *count;
   const double *row, *sums, *volume;
   const double *numbers;    // want_numbers for each sample
+
+  int32_t ends_run;    // what is wanted is known, set by take() and save(); the fix takes it back
 
   // results
   double *vector;    // vector_length numbers for thermo output, filled by vector_update()
