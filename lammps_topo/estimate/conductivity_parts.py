@@ -142,8 +142,8 @@ def frequency_dependence(name: str, record: Record, state: State, units: Units) 
 def dielectric_constant(name: str, record: Record, state: State, units: Units) -> Outcome:
     """Static dielectric constant of the charges of ``name``, without what electrons add, where they do not conduct.
 
-    From the dipole's variance, its error from parts of the run. Raises EstimateError where it is not defined: the
-    dipole is not bounded, or its largest excursions take as long as the run.
+    From the dipole's variance, its error from parts of the run. Empty where it is not defined: the dipole is not
+    bounded, or its largest excursions take as long as the run. Raises EstimateError without a flux series.
     """
     require_state(state)
     series = _series(record)
@@ -161,7 +161,7 @@ def dielectric_constant(name: str, record: Record, state: State, units: Units) -
     if not inside > 0:
         raise EstimateError("the dipole does not change")
     if whole > _BOUNDED * inside:
-        raise EstimateError("it is not defined where the charges conduct: the dipole is not bounded within the run")
+        return Outcome((), (), ())  # the charges conduct, as they do in most runs: nothing to say
     variance = whole / sum(map(len, stretches))
     permittivity = 1 / (4 * math.pi) if units.reduced else si.epsilon_0
     factor = units.charge**2 / (units.length * units.energy) / (permittivity * state.volume * state.thermal)

@@ -147,7 +147,7 @@ def limiting_slope(lag: Array, sums: Array, counts: Array, *, batch_duration: fl
     slope = float(fit.components.mean())
     begin = min(3 * fit.start, lag[-1] / 2)
     late = float(np.interp(0.5 * (begin + lag[-1]), lag, np.cumsum(curve * steps)))
-    reasons = _doubts(slope, error, size, fit, float(lag[-1]))
+    reasons = _doubts(slope, error, size, fit)
     return LimitingSlope(
         slope=slope,
         error=error,
@@ -309,14 +309,14 @@ def _average(lag: Array, middle: Array, local: Array, noise: Array, size: float,
     )
 
 
-def _doubts(slope: float, error: float, size: float, fit: _Average, longest: float) -> tuple[str, ...]:
+def _doubts(slope: float, error: float, size: float, fit: _Average) -> tuple[str, ...]:
     """Reasons not to trust a slope."""
     reasons = []
     if error > RESOLVED * abs(slope) and not (abs(slope) < 3 * error < 3 * NO_MOTION * size):
         known = f"{100 * error / abs(slope):.0f} %" if abs(slope) > error else "less than its error"
         reasons.append(f"the slope is known to {known} only: something slower could hide; a longer run is needed")
     if fit.late > LATE:
-        reasons.append(f"no linear part of the displacements was found up to a lag of {longest:.3g} time units")
+        reasons.append("no linear part of the displacements was found up to a tenth of the run")
     if fit.misfit > MISFIT:
         reasons.append("the displacements scatter more than their noise should: the run may not be stationary")
     return tuple(reasons)

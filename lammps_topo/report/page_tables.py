@@ -34,7 +34,7 @@ class _Group:
 
 
 _LEADS = {
-    "conductivity": "Cepstral analysis, Einstein-Helfand and Green-Kubo estimate one and the same number from the same "
+    "conductivity": "Spectrum, Einstein-Helfand and Green-Kubo estimate one and the same number from the same "
     "current, and should agree within their errors; Nernst-Einstein is what the ions would conduct if they moved "
     "independently of one another.",
     "partial_conductivity": "Pairs of species and, with ‘all’, their sums over the other species, in the frame of the "

@@ -269,7 +269,8 @@ def all_details(result: Result) -> list[str]:
 
 def window_text(details: Mapping[str, Any]) -> str:
     """``2–10 ps``"""
-    ends = "–".join(value_text(details.get(f"window_{end}")) for end in ("begin", "end"))
+    values = (details.get(f"window_{end}") for end in ("begin", "end"))
+    ends = "–".join(number(value, 4) if isinstance(value, float) else value_text(value) for value in values)
     return f"{ends} {details.get('window_unit', '')}".strip()
 
 
