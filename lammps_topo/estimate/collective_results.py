@@ -13,7 +13,6 @@ from ..units import Units
 from .conductivity_parts import (
     conductivity_tensor,
     dielectric_constant,
-    frequency_dependence,
     species_conductivities,
 )
 from .flux_matrix import distinct_representations
@@ -60,7 +59,6 @@ def collective_results(record: Record, state: State, units: Units, known: list[R
 _PARTS: dict[str, Callable[[str, Record, State, Units], Outcome]] = {
     "conductivity by species": species_conductivities,
     "conductivity tensor": conductivity_tensor,
-    "conductivity against frequency": frequency_dependence,
     "static dielectric constant": dielectric_constant,
 }
 

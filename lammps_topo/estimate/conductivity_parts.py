@@ -1,8 +1,8 @@
-"""What a conductivity is made of: species, Cartesian components, frequencies; and the static dielectric response.
+"""What a conductivity is made of: species and Cartesian components; and the static dielectric response.
 
 With J = sum_A J_A over species, sigma_AB = S_AB(0)/(2 V kB T); the sum of all of them is the conductivity, exactly,
 and sum_B sigma_AB/sigma is the transference number of A in the frame of the currents (in the barycentric frame of a
-binary salt it is a ratio of masses). Re sigma(f) = S(f)/(2 V kB T). Where the dipole M of a representation stays
+binary salt it is a ratio of masses). Where the dipole M of a representation stays
 bounded, it does not conduct, and the static dielectric constant is 1 + <dM_x²>/(eps0 V kB T); elsewhere there is none.
 """
 
@@ -13,20 +13,18 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 from scipy import constants as si
-from scipy.stats import chi2
+from scipy.special import chdtrc
 
 from ..errors import EstimateError
 from ..record import Record, SeriesRecord
 from ..representation import representation_weights
 from ..units import Units
-from .current_spectrum import current_series, current_weights, flux_spectrum, series_spectrum
+from .current_spectrum import current_series, current_weights, series_spectrum
 from .flux_matrix import flux_matrix
 from .onsager import Onsager, onsager
-from .result import Curve, Outcome, Result, thinned
+from .result import Outcome, Result
 from .spectral_part import require_state
 from .state import State
-from .warped_cepstrum import bin_ordinates
-from .zero_frequency import zero_frequency
 
 Array = NDArray[np.float64]
 
@@ -34,6 +32,8 @@ _TENSOR_DOF = 10
 """Degrees of freedom of the spectra of Cartesian components."""
 _ALARM = 1e-3
 """Chance, in an isotropic system, of being called anisotropic."""
+_ROUNDING = 1e-7
+"""Error of a transference number that is none: the square root of what rounding leaves of its variance."""
 _WINDOWS = 8
 _BOUNDED = 1.5
 """Ratio of the dipole's variance in the run and in an eighth of it: 8 for a random walk, 1 for what stays."""
@@ -70,7 +70,7 @@ def species_conductivities(name: str, record: Record, state: State, units: Units
         slope[place] = 1 / values[-1]
         slope[-1] -= ratio / values[-1]
         error = math.sqrt(max(float(slope @ covariance @ slope), 0.0))
-        fixed = error < 1e-9 * max(abs(ratio), 1.0)
+        fixed = error < _ROUNDING * max(abs(ratio), 1.0)
         details = {"fixed": "by the frame", **common} if fixed else common
         results.append(
             Result("transference_number", f"{name}, {species}", "onsager", ratio, 0.0 if fixed else error, "1", details)
@@ -117,26 +117,7 @@ def isotropy(joint: Onsager) -> float:
         row = joint.regression[j, :j]
         total += float(row @ np.linalg.solve(covariance, row)) if j else 0.0
         freedom += j
-    return float(chi2.sf(total, freedom))
-
-
-def frequency_dependence(name: str, record: Record, state: State, units: Units) -> Outcome:
-    """Re sigma(f) with its band: the estimate up to the highest frequency in use, means over bins beyond."""
-    require_state(state)
-    spectrum = flux_spectrum(record, current_weights(record, name)[None])
-    found = zero_frequency(spectrum)
-    density, shape = spectrum.matrix[1:, 0, 0].real, np.where(spectrum.halved[1:], 0.5, 1.0) * spectrum.dof
-    mean, weight, centre, edges = bin_ordinates(density, shape, 1)
-    beyond = edges[:-1] * spectrum.frequency[1] > max(found.cutoffs)
-    x = np.append(found.frequencies, centre[beyond] * spectrum.frequency[1])
-    y = np.append(found.smooth, mean[beyond])
-    error = np.append(0.5 * (found.upper - found.lower), (mean / np.sqrt(weight))[beyond])
-    shown, half = thinned(len(x)), 0.5 * state.conductivity_scale
-    curve = Curve(
-        f"frequency/{name}", "frequency", name, x[shown] * units.terahertz, half * y[shown],
-        f"frequency ({units.frequency_label})", f"Re σ ({units.label('S/m')})", half * error[shown],
-    )  # fmt: skip
-    return Outcome((), (curve,), ())
+    return float(chdtrc(freedom, total))
 
 
 def dielectric_constant(name: str, record: Record, state: State, units: Units) -> Outcome:

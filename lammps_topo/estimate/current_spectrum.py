@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -71,6 +73,21 @@ def flux_spectrum(record: Record, weights: NDArray[np.float64], segments: Period
     )
 
 
+def flux_covariance(record: Record, weights: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Covariance at equal times of the R fluxes ``weights``·(basis fluxes), (R, R), in any unit: no transform needed.
+
+    Raises EstimateError when there is too little data.
+    """
+    if record.series is None:
+        if not record.periodograms:
+            raise EstimateError("the run is shorter than the shortest segment, and its flux series is not kept")
+        return np.asarray(weights @ record.periodograms[0].sums[1:].real.sum(axis=0) @ weights.T)
+    # combined first: what cancels does so sample by sample
+    fluxes = np.concatenate(current_series(record.series, weights) or [np.zeros((1, len(weights), 3))])
+    away = fluxes - fluxes.mean(axis=0)
+    return np.asarray(np.tensordot(away, away, axes=([0, 2], [0, 2])))
+
+
 def series_spectrum(stretches: list[NDArray[np.float64]], interval: float, wanted: int = 0) -> Spectrum:
     """Average over all stretches (T_i, M, C), M fluxes: the gaps of a run, and the replicas of a merged one.
 
@@ -82,15 +99,17 @@ def series_spectrum(stretches: list[NDArray[np.float64]], interval: float, wante
     parts = math.ceil(wanted / (segments * stretches[0].shape[2]))
     if parts > 1:
         length = max(length // parts, min(_SHORTEST, length)) // 2 * 2
+    return averaged_spectrum(stretches, interval, length)
+
+
+def averaged_spectrum(stretches: Sequence[NDArray[np.float64]], interval: float, length: int) -> Spectrum:
+    """Cross-periodogram matrix averaged over all segments of ``length`` samples in the stretches (T_i, M, C)."""
     spectra = [cross_periodogram(part, interval, segment=length) for part in stretches if len(part) >= length]
     dof = sum(spectrum.dof for spectrum in spectra)
-    return Spectrum(
-        frequency=spectra[0].frequency,
-        matrix=np.asarray(sum(spectrum.matrix * (spectrum.dof / dof) for spectrum in spectra)),
-        dof=dof,
-        interval=interval,
-        segment=length,
-    )
+    matrix = spectra[0].matrix
+    if len(spectra) > 1:
+        matrix = np.asarray(sum(spectrum.matrix * (spectrum.dof / dof) for spectrum in spectra))
+    return replace(spectra[0], matrix=matrix, dof=dof)
 
 
 def common_segment(lengths: NDArray[np.int64]) -> int:

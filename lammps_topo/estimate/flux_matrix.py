@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..record import Record
-from .current_spectrum import current_weights, flux_spectrum
+from .current_spectrum import current_weights, flux_covariance, flux_spectrum
 from .onsager import Onsager, dependence, onsager
 
 _EQUAL = 1e-6
@@ -21,7 +21,7 @@ def flux_matrix(record: Record, weights: NDArray[np.float64], *, alike: bool = F
     Those that follow from the ones before do not count when the spectrum is cut into segments: a single independent
     flux has the S(0) of its best spectrum. Raises EstimateError as ``onsager`` and ``flux_spectrum`` do.
     """
-    expression, kept = dependence(flux_spectrum(record, weights), alike=alike)
+    expression, kept = dependence(flux_covariance(record, weights), alike=alike)
     return replace(onsager(flux_spectrum(record, weights[kept] if kept else weights)), expression=expression)
 
 
@@ -33,7 +33,7 @@ def distinct_representations(record: Record) -> list[str]:
     if not record.representations:
         return []
     currents = np.stack([current_weights(record, name) for name in record.representations])
-    expression, _ = dependence(flux_spectrum(record, currents))
+    expression, _ = dependence(flux_covariance(record, currents))
     found: list[int] = []
     for place, row in enumerate(expression):
         if not any(np.allclose(row, expression[other], rtol=0.0, atol=_EQUAL) for other in found):

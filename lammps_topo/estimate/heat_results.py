@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from ..errors import EstimateError
 from ..record import Record
 from ..units import Units
-from .current_spectrum import current_weights, flux_spectrum
+from .current_spectrum import current_weights, flux_covariance, flux_spectrum
 from .flux_matrix import flux_matrix
 from .onsager import dependence
 from .result import Curve, Outcome, Result
@@ -51,7 +51,7 @@ def eliminated_fluxes(record: Record) -> Eliminated:
         weights[index, index] = 1 / max(number, 1)
     if len(record.species) == 1:
         return Eliminated((), weights[:0])
-    _, kept = dependence(flux_spectrum(record, weights), alike=True)
+    _, kept = dependence(flux_covariance(record, weights), alike=True)
     return Eliminated(tuple(record.species[index] for index in kept), weights[kept])
 
 

@@ -32,11 +32,9 @@ from itertools import product
 import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import nnls
-from scipy.stats import norm
-from scipy.stats import t as student
 
 from ..errors import EstimateError
-from .jackknife import group_width
+from .jackknife import group_width, one_sigma
 
 __all__ = ["LimitingSlope", "limiting_slope"]
 
@@ -141,7 +139,7 @@ def limiting_slope(lag: Array, sums: Array, counts: Array, *, batch_duration: fl
         noise += np.diag((COARSE * mean) ** 2 + (FLOOR * size) ** 2 + NUGGET * np.diag(noise))
         fit = _average(lag, middle, local, noise, size, refined=refined)
         curve = fit.curve
-    error = math.sqrt(fit.variance) * float(student.ppf(norm.cdf(1.0), freedom.max()))
+    error = math.sqrt(fit.variance) * one_sigma(float(freedom.max()))
     if fit.late > LATE:  # what lies beyond the last lag is a guess: the last octave tells how far it may be off
         error = math.hypot(error, float(curve[-1] - np.interp(lag[-1] / 2, lag, curve)))
     slope = float(fit.components.mean())

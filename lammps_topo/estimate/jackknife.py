@@ -13,8 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import norm
-from scipy.stats import t as student
+from scipy.special import ndtr, stdtrit
 
 from ..errors import EstimateError
 
@@ -24,6 +23,7 @@ __all__ = [
     "error_band",
     "group_width",
     "leave_one_out",
+    "one_sigma",
     "ratio",
     "replicas",
     "running_trapezoid",
@@ -57,8 +57,13 @@ class LeaveOneOut:
         centre = groups * whole - ((1 - share) * left).sum(axis=0)
         pseudo = whole / share - (1 / share - 1) * left
         variance = ((pseudo - centre) ** 2 / (1 / share - 1)).mean(axis=0).sum(axis=-1) / components**2
-        inflation = float(student.ppf(norm.cdf(1.0), components * (groups - 1)))
+        inflation = one_sigma(components * (groups - 1))
         return np.asarray(np.sqrt(variance) * inflation, dtype=np.float64)
+
+
+def one_sigma(freedom: float) -> float:
+    """Quantile of Student's t for ``freedom`` degrees of freedom that holds what one sigma of a normal variate does."""
+    return float(stdtrit(freedom, ndtr(1.0)))
 
 
 def group_width(longest: float, batch_duration: float) -> int:

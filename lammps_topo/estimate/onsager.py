@@ -120,7 +120,7 @@ def onsager(spectrum: Spectrum) -> Onsager:
     Fluxes that are exact combinations of those before them, and fluxes that are zero, take no part. Raises
     EstimateError for more independent fluxes than degrees of freedom, for none, and as ``zero_frequency`` does.
     """
-    expression, kept = dependence(spectrum)
+    expression, kept = dependence(spectrum.matrix[1:].real.sum(axis=0))
     if not kept:
         raise EstimateError("all fluxes are zero")
     pivots, rows, covariances = [], np.zeros((len(kept), len(kept))), []
@@ -133,13 +133,13 @@ def onsager(spectrum: Spectrum) -> Onsager:
     return Onsager(expression, tuple(pivots), rows, tuple(covariances))
 
 
-def dependence(spectrum: Spectrum, *, alike: bool = False) -> tuple[Array, list[int]]:
+def dependence(covariance: Array, *, alike: bool = False) -> tuple[Array, list[int]]:
     """Fluxes that are not combinations of those before them, and all as combinations of these: [M, m].
 
-    From the covariance at equal times: a flux of which less than 1e-10 of the variance is left counts as a combination.
-    Of fluxes that are ``alike``, in the same unit, those whose variance is 1e-18 of the largest are rounding, and zero.
+    From the ``covariance`` at equal times [M, M], in any unit: a flux of which less than 1e-10 of the variance is left
+    counts as a combination. Of fluxes that are ``alike``, in the same unit, those whose variance is 1e-18 of the
+    largest are rounding, and zero.
     """
-    covariance = spectrum.matrix[1:].real.sum(axis=0)
     deviation = np.sqrt(np.maximum(np.diag(covariance), 0.0))
     if alike:
         deviation[deviation**2 <= ROUNDING * deviation.max(initial=0.0) ** 2] = 0.0

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 
 from ..errors import ConfigError, EstimateError
 from .cepstral import cepstral
-from .current_spectrum import common_segment
+from .current_spectrum import averaged_spectrum, common_segment
 from .result import thinned
-from .spectrum import Spectrum, cross_periodogram, schur_dof, schur_spectrum, truncate
+from .spectrum import Spectrum, schur_dof, schur_spectrum, truncate
 from .zero_frequency import zero_frequency
 
 METHODS = ("spectral", "cepstral-average", "cepstral-aic")
@@ -90,14 +90,9 @@ def mean_spectrum(
     if length < 2:
         raise EstimateError(f"--segments {segments}: a segment would have fewer than two samples")
     with np.errstate(over="ignore", invalid="ignore"):
-        spectra = [cross_periodogram(part, interval, segment=length) for part in stretches if len(part) >= length]
-    if not all(np.isfinite(spectrum.matrix).all() for spectrum in spectra):
+        spectrum = averaged_spectrum(stretches, interval, length)
+    if not np.isfinite(spectrum.matrix).all():
         raise EstimateError("the series holds numbers that are too large to be squared")
-    dof = sum(spectrum.dof for spectrum in spectra)
-    spectrum = spectra[0]
-    if len(spectra) > 1:
-        matrix = sum(part.matrix * (part.dof / dof) for part in spectra)
-        spectrum = replace(spectrum, matrix=np.asarray(matrix), dof=dof)
     if mean_removed:
         spectrum.matrix[0] = spectrum.matrix[1].real
     return spectrum

@@ -26,6 +26,11 @@ class Coefficient:
     symbol: str
 
 
+def conductivity(state: State, units: Units) -> Coefficient:
+    """S(0)/(2 V kB T) of a charge current, S/m; NaN where T or V is not known."""
+    return Coefficient("conductivity", 0.5 * state.conductivity_scale, units.label("S/m"), "S(f)/(2 V kB T)")
+
+
 def thermal_conductivity(state: State, units: Units) -> Coefficient:
     """S(0)/(2 V kB T²) of an energy flux that is not divided by V. Raises EstimateError where T or V is not known."""
     require_state(state)

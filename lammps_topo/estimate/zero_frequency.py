@@ -136,7 +136,7 @@ def _fit(density: Array, shape: Array, kept: list[int], first: int, spacing: flo
     return average, _Bins(centre * spacing, power, cutoffs)
 
 
-def half_power(density: Array) -> int:
+def _half_power(density: Array) -> int:
     """Ordinate, counted from 1, below which half of the power of ``density`` [K] (from there on) lies.
 
     A relaxation of time tau has it at 1/(2 pi tau), white noise in the middle of the band. It needs no smoothing, being
@@ -150,7 +150,7 @@ def _upper(density: Array, cutoff: float | None, spacing: float) -> list[int]:
     """Numbers of ordinates above zero in use, for each upper frequency."""
     most = density.size
     if cutoff is None:
-        half = half_power(density)
+        half = _half_power(density)
         return [int(np.clip(span * half, min(PREFERRED, most), most)) for span in SPANS]
     number = int(min(cutoff / spacing * (1 + 1e-12), most))
     if number < FEWEST:

@@ -11,6 +11,7 @@ import pytest
 from lammps_topo.config import Config
 from lammps_topo.estimate.collective_results import collective_results
 from lammps_topo.estimate.result import Outcome, Result
+from lammps_topo.estimate.spectral_results import spectral_results
 from lammps_topo.estimate.spectrum import cross_periodogram
 from lammps_topo.estimate.state import state_of
 from lammps_topo.estimate.transport_quantity import QUANTITIES
@@ -195,7 +196,9 @@ def test_tensor_and_its_verdict():
 
 def test_conductivity_against_frequency():
     record = record_of(salt(100_000))
-    (curve,) = (one for one in outcome_of(record).curves if one.figure == "frequency")
+    config = Config()
+    found = spectral_results("oxidation", record, config, state_of(record, config), unit_style("metal"))
+    (curve,) = (one for one in found.curves if one.figure == "frequency")
     factor = QUANTITIES["conductivity"].prefactor(unit_style("metal"), VOLUME, TEMPERATURE)
     expected = factor * 2.25 * catalogue()["heat"].matrix(curve.x)[:, 1, 1].real
     off = np.abs(curve.y - expected) / curve.error
