@@ -10,6 +10,7 @@ loop) are given, too.
 
     python benchmarks/overhead.py            all sizes on 1 and 2 ranks, about 40 minutes
     python benchmarks/overhead.py --cells 3  only 108 atoms
+    python benchmarks/overhead.py --rounds 7 --ranks 1       fewer rounds of turns
 """
 
 from __future__ import annotations
@@ -63,14 +64,15 @@ correlations: {lags: 1000, every: 8, frame: host, pairs: [vv, ff]}
 NAMES = ("plain", "topo", "correlations")
 
 
-def measure(cells: int) -> None:
-    """One size on the ranks of this program; rank 0 prints a line."""
+def measure(cells: int, rounds: int | None) -> None:
+    """One size on the ranks of this program, in as many rounds as given, else as in CASES; rank 0 prints a line."""
     from lammps import lammps
     from mpi4py import MPI  # must come before lammps
 
     from lammps_topo.hosts.native import living_hosts
 
-    every, block, blocks, rounds = CASES[cells]
+    every, block, blocks, usual = CASES[cells]
+    rounds = usual if rounds is None else rounds
     comm = MPI.COMM_WORLD
     folder = Path(comm.bcast(tempfile.mkdtemp() if comm.rank == 0 else None))
     if comm.rank == 0:
@@ -138,10 +140,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--cells", type=int, choices=sorted(CASES), help="one size only")
     parser.add_argument("--ranks", type=int, nargs="+", default=[1, 2])
+    parser.add_argument("--rounds", type=int, help="of turns, at least 2; 12 of each size without it")
     parser.add_argument("--child", action="store_true", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
+    if arguments.rounds is not None and arguments.rounds < 2:
+        parser.error(f"--rounds {arguments.rounds}: a standard error needs two rounds or more")
     if arguments.child:
-        measure(arguments.cells)
+        measure(arguments.cells, arguments.rounds)
         return
     columns = "wall | CPU | booked | KiB an atom"
     print(f"| atoms | N | ranks | ms a step | fix topo / plain: {columns} | with correlations / without: {columns} |")
@@ -150,6 +155,7 @@ def main() -> None:
         for ranks in arguments.ranks:
             mpirun = str(Path(sys.executable).parent / "mpirun")
             command = [mpirun, "-np", str(ranks), sys.executable, __file__, "--child", "--cells", str(cells)]
+            command += [] if arguments.rounds is None else ["--rounds", str(arguments.rounds)]
             subprocess.run(command, check=True)
 
 

@@ -13,16 +13,18 @@ if TYPE_CHECKING:
     from .hosts.attach import attach
     from .hosts.python_invoke import invoke
     from .kernels import kernel_of_files
+    from .loops import loop_of_file
     from .series import spectrum_of_files
     from .store import read_results
 
 __version__ = "0.1.0"
-__all__ = ["attach", "invoke", "kernel_of_files", "read_results", "spectrum_of_files"]
+__all__ = ["attach", "invoke", "kernel_of_files", "loop_of_file", "read_results", "spectrum_of_files"]
 
 _HOMES = {
     "attach": ".hosts.attach",
     "invoke": ".hosts.python_invoke",
     "kernel_of_files": ".kernels",
+    "loop_of_file": ".loops",
     "read_results": ".store",
     "spectrum_of_files": ".series",
 }

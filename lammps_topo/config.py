@@ -20,17 +20,26 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 from .errors import ConfigError
 
 Frame = Literal["barycentric", "host", "laboratory"]
-Representation = Literal["oxidation", "atomic"]
+#: Representations that need no definition: by species, LAMMPS's ``q``, and molecules that move as a whole.
+SHORT_NAMES = ("oxidation", "atomic", "molecular")
+#: With so many representations and the differences of all pairs of them.
+MOST_REPRESENTATIONS = 8
 _LONGEST_SEGMENT = 1 << 24
 #: Of a correlation function: its sums by time batch take 0.5 KiB a lag, pair and species.
 MOST_LAGS = 1 << 16
 #: The earlier factor first: ``vf`` is ⟨v(0)·F(t)⟩.
 Pair = Literal["vv", "ff", "vf", "fv"]
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+Finite = Annotated[float, Field(allow_inf_nan=False)]
 #: Global numbers of LAMMPS: a whole vector, one number, and names that basis fluxes may have.
 _VECTOR = re.compile(r"[cf]_\w+", re.ASCII)
 _NUMBER = re.compile(r"[cf]_\w+(\[[1-9]\d{0,8}\])?|v_\w+", re.ASCII)
 _FLUX_NAME = r"^[\w.+-]+$"
+#: Kinds of basis fluxes, after which no representation can be named.
+_TAKEN = ("number", "energy", "stress", "flux")
+#: Per-atom values of LAMMPS: one an atom, or nine.
+_ATOM_NUMBER = re.compile(r"d_\w+|[cf]_\w+(\[[1-9]\d{0,3}\])?", re.ASCII)
+_ATOM_TENSOR = re.compile(r"(d2|c|f)_\w+", re.ASCII)
 
 
 def _as_list(value: Any) -> Any:
@@ -80,6 +89,53 @@ def _named_energy(value: Any) -> Any:
     return _text_keys(value) if value is None or isinstance(value, dict) else {"energy": value}
 
 
+def _named_representations(value: Any) -> Any:
+    """Names alone need no definition."""
+    if value is None or isinstance(value, dict):
+        return _text_keys(value)
+    names = value if isinstance(value, (list, tuple)) else [value]
+    if all(isinstance(name, str) for name in names):
+        return dict.fromkeys(names)
+    raise ValueError("a list of names, or a mapping from names to definitions, is needed")
+
+
+def _atom_number(value: Any) -> Any:
+    if value is None or (isinstance(value, str) and _ATOM_NUMBER.fullmatch(value)):
+        return value
+    raise ValueError("a number an atom (d_NAME, c_ID, c_ID[i], f_ID or f_ID[i]) is needed")
+
+
+def _by_type(value: Any) -> Any:
+    """Types are numbers, also where they were keys of JSON, or element symbols."""
+    if value is None or (isinstance(value, dict) and value):
+        return value and {int(k) if isinstance(k, str) and k.isdecimal() else k: one for k, one in value.items()}
+    raise ValueError("weights by type are needed, as in {1: 1.0, 2: -2.0}")
+
+
+def _tensors(value: Any) -> Any:
+    """A source, or by species a tensor, for which a number is enough where it is isotropic."""
+    if isinstance(value, dict):
+        return {str(species): _tensor(str(species), tensor) for species, tensor in value.items()}
+    if value is None or (isinstance(value, str) and _ATOM_TENSOR.fullmatch(value)):
+        return value
+    raise ValueError(
+        "nine numbers an atom (d2_NAME, c_ID or f_ID) or tensors by species, {Mg: [[2, 0, 0], [0, 2, 0], [0, 0, 2]], "
+        "O: -2}, are needed"
+    )
+
+
+def _tensor(species: str, value: Any) -> tuple[tuple[float, ...], ...]:
+    rows = [[value, 0, 0], [0, value, 0], [0, 0, value]] if isinstance(value, (int, float)) else value
+    if (
+        isinstance(rows, (list, tuple))
+        and [len(row) if isinstance(row, (list, tuple)) else 0 for row in rows] == [3] * 3
+    ):
+        numbers = [number for row in rows for number in row]
+        if all(isinstance(one, (int, float)) and not isinstance(one, bool) and math.isfinite(one) for one in numbers):
+            return tuple(tuple(float(number) for number in row) for row in rows)
+    raise ValueError(f"the tensor of '{species}' must be a number or three rows of three numbers")
+
+
 FluxName = Annotated[str, Field(pattern=_FLUX_NAME)]
 FluxSources = Annotated[tuple[str, ...], BeforeValidator(_flux_sources)]
 
@@ -89,10 +145,41 @@ class _Section(BaseModel):
 
 
 class Species(_Section):
-    """Atoms that are alike: their LAMMPS types (or element symbols, in a trajectory), and the charge they carry."""
+    """Atoms that are alike: their LAMMPS types (or element symbols, in a trajectory), and the charge they carry.
+
+    ``carrier`` says that they are no ions, but lone pairs or other charges: the conductivity is split into both.
+    """
 
     type: Annotated[list[Annotated[int, Field(ge=1)] | str], BeforeValidator(_as_list), Field(min_length=1)]
     oxidation: Annotated[float, Field(allow_inf_nan=False)] | None = None
+    carrier: bool = False
+
+
+class Charges(_Section):
+    """A charge representation: how much charge moves with an atom. Exactly one of these is given.
+
+    ``oxidation`` (numbers by species), ``charge`` (a number an atom of LAMMPS), ``born`` (nine numbers an atom, row by
+    row, the row being the direction of the current; or a constant tensor by species), ``carriers`` (weights by type),
+    ``molecular`` (each molecule moves its net charge with its centre of mass; the charges it is the sum of).
+    """
+
+    oxidation: Annotated[dict[str, Finite] | None, BeforeValidator(_text_keys)] = None
+    charge: Annotated[str | None, BeforeValidator(_atom_number)] = None
+    born: Annotated[str | dict[str, tuple[tuple[float, ...], ...]] | None, BeforeValidator(_tensors)] = None
+    carriers: Annotated[dict[int | str, Finite] | None, BeforeValidator(_by_type)] = None
+    molecular: Literal["atomic", "oxidation"] | None = None
+
+    @model_validator(mode="after")
+    def _one(self) -> Charges:
+        if len(self.given) != 1:
+            kinds = ", ".join(type(self).model_fields)
+            raise ValueError(f"one of {kinds} is needed, not {' and '.join(self.given) or 'none'}")
+        return self
+
+    @property
+    def given(self) -> list[str]:
+        """The kinds that are given: one."""
+        return [name for name in type(self).model_fields if getattr(self, name) is not None]
 
 
 class Segments(_Section):
@@ -238,6 +325,25 @@ class Stop(_Section):
         return dict(self.__pydantic_extra__ or {})
 
 
+class DrivenPath(_Section):
+    """Samples are points of a path (``lammps_topo.topology``), whose topological charges are wanted; nothing else is.
+
+    ``centres`` are the species of electronic centres, which may change places along a loop; ``tolerance`` says how far
+    its ends may be apart, in cube roots of the volume.
+    """
+
+    centres: Annotated[list[str], BeforeValidator(_as_names)] = []
+    tolerance: Annotated[float, Field(gt=0, le=0.1)] = 1e-3
+
+
+class Gauge(_Section):
+    """Do representations conduct alike? ``level`` is the confidence of all verdicts together, ``tolerance`` the share
+    of the conductivity that may be different in what is called equivalent."""
+
+    tolerance: Annotated[float, Field(gt=0, le=0.5)] = 0.05
+    level: Annotated[float, Field(ge=0.8, lt=1)] = 0.95
+
+
 class Trajectory(_Section):
     """What a trajectory file does not say by itself (``lammps-topo analyze`` only)."""
 
@@ -254,13 +360,14 @@ class Config(_Section):
     and the end of a run, ``generations`` how many are kept; ``restart`` whether a run may (``auto``), must not
     (``never``) or must (``require``) continue from one.
     ``stop`` ends the run as soon as its quantities are known well enough.
+    ``path`` takes samples for points of a path, and estimates its topological charges alone.
     ``heat`` (energy fluxes by name), ``stress`` (pressure tensor: xx yy zz xy xz yz) and ``fluxes`` (others by name)
     are global numbers that LAMMPS computes: a whole vector ``c_ID`` or ``f_ID``, or single ones.
     """
 
     output: str | None = None
     species: Annotated[dict[str, Species] | None, BeforeValidator(_text_keys)] = None
-    representations: Annotated[list[Representation], BeforeValidator(_as_list)] | None = None
+    representations: Annotated[dict[FluxName, Charges | None] | None, BeforeValidator(_named_representations)] = None
     frame: Frame = "barycentric"
     host: Annotated[list[str], BeforeValidator(_as_names)] | None = None
     block: Annotated[int, Field(ge=1, le=65536)] | None = None
@@ -270,10 +377,12 @@ class Config(_Section):
     correlations: Annotated[Correlations | None, BeforeValidator(_switch)] = None
     heat: Annotated[dict[FluxName, FluxSources] | None, BeforeValidator(_named_energy)] = None
     stress: Annotated[tuple[str, ...] | None, BeforeValidator(_stress_sources)] = None
+    path: Annotated[DrivenPath | None, BeforeValidator(_switch)] = None
     fluxes: Annotated[dict[FluxName, FluxSources] | None, BeforeValidator(_text_keys)] = None
     spectral: Spectral = Spectral()
     cepstral: Cepstral = Cepstral()
     einstein: Einstein = Einstein()
+    gauge: Gauge = Gauge()
     temperature: Positive | None = None
     volume: Positive | None = None
     checkpoint: Annotated[float, Field(ge=0)] = 10.0
@@ -305,12 +414,30 @@ class Config(_Section):
             raise ValueError(
                 "correlations in the frame 'host' need the key 'host' with the species of the host lattice"
             )
+        self._check_names(self.representations or {})
+        if self.path is not None and self.restart == "require":
+            raise ValueError("a path is measured in one go: 'restart' cannot be 'require' with the key 'path'")
         if self.representations is not None and "oxidation" in self.representations:
             missing = [name for name, species in (self.species or {}).items() if species.oxidation is None]
             if missing or not self.species:
                 what = f"species '{missing[0]}' has none" if missing else "no species is given"
                 raise ValueError(f"the representation 'oxidation' needs a charge 'oxidation' for every species; {what}")
         return self
+
+    @staticmethod
+    def _check_names(representations: Mapping[str, Charges | None]) -> None:
+        short = ", ".join(SHORT_NAMES)
+        for name, definition in representations.items():
+            if definition is None and name not in SHORT_NAMES:
+                raise ValueError(f"the representation '{name}' needs a definition; without one there are {short}")
+            if definition is not None and name in SHORT_NAMES:
+                raise ValueError(f"the representation '{name}' takes no definition; give yours another name")
+            if name in _TAKEN:
+                raise ValueError(f"a representation cannot be named '{name}' (nor {', '.join(_TAKEN)})")
+        if len(representations) > MOST_REPRESENTATIONS:
+            raise ValueError(
+                f"there are {len(representations)} representations, but at most {MOST_REPRESENTATIONS} are allowed"
+            )
 
 
 def load_config(
@@ -379,6 +506,8 @@ def words_to_overrides(words: Sequence[str]) -> dict[str, Any]:
 def _override(data: dict[str, Any], key: str, value: Any) -> dict[str, Any]:
     head, _, rest = key.partition(".")
     inner = data.get(head)
+    if head == "representations" and isinstance(inner, (list, str)):
+        inner = _named_representations(inner)
     if rest:
         value = _override(inner if isinstance(inner, dict) else {}, rest, value)
     return {**data, head: value}
@@ -405,10 +534,10 @@ def _sentence(error: ValidationError, source: str) -> str:
 
 def _allowed_keys(path: Sequence[str]) -> list[str]:
     model: type[BaseModel] = Config
-    for part in path:
+    for place, part in enumerate(path):
         field = model.model_fields.get(part)
-        if field is None:  # the name of a species, or of a quantity
-            model = Precision if model is Stop else Species
+        if field is None:  # the name of a species, of a quantity, or of a representation
+            model = Precision if model is Stop else Charges if path[place - 1] == "representations" else Species
             continue
         for kind in (field.annotation, *get_args(field.annotation)):
             if isinstance(kind, type) and issubclass(kind, BaseModel):

@@ -16,7 +16,7 @@ class Host:
     ----------
     units, timestep, every : of the run; every is 1 where samples are frames of a file
     types : LAMMPS types of this rank's atoms of the group
-    has_charge, has_velocity, has_force : whether atoms have them
+    has_charge, has_velocity, has_force, has_molecules : whether atoms have them
     name : what names the results file when the configuration does not
     provenance : said in the results file: LAMMPS version, input script, door, …
     labels : names of types, where the run has them
@@ -33,4 +33,5 @@ class Host:
     provenance: dict[str, Any] = field(default_factory=dict)
     labels: dict[int, str] = field(default_factory=dict)
     has_force: bool = False
+    has_molecules: bool = False
     pressure_volume: float = 1.0

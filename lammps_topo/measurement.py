@@ -11,6 +11,7 @@ import traceback
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from datetime import datetime, timezone
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,12 +22,15 @@ from . import __version__
 from .accumulate.correlation import Correlations
 from .accumulate.displacement import Displacements
 from .accumulate.flux import FluxFrame, Series, global_fluxes
+from .accumulate.path import PathPoints
 from .accumulate.periodogram import SegmentPeriodograms
 from .accumulate.tagged import TaggedMotion, affordable
 from .accumulate.tally import Tally
 from .checkpoint import OWNED, Part
 from .config import MOST_LAGS, Config
 from .errors import ConfigError, FileError, StreamError, TopoError
+from .estimate.charge_outcome import verdict_lines
+from .estimate.loop_results import loop_lines
 from .estimate.running import running_values
 from .estimate.summary import estimate
 from .estimate.wanted import Known, wanted_estimate
@@ -36,6 +40,7 @@ from .keeper import Keeper
 from .lock import Lock, claim
 from .meaning import (
     checked_host,
+    find_atom_sources,
     find_global_fluxes,
     find_oxidation,
     find_pairs,
@@ -43,15 +48,25 @@ from .meaning import (
     find_species,
     find_thermo,
     find_wanted,
+    present_types,
 )
-from .record import CorrelationRecord, DisplacementRecord, PeriodogramRecord, Record, SeriesRecord
-from .representation import basis_names, particle_fluxes, representation_weights
+from .record import CorrelationRecord, DisplacementRecord, PathRecord, PeriodogramRecord, Record, SeriesRecord
+from .representation import (
+    Representation,
+    basis_names,
+    dipole_groups,
+    particle_fluxes,
+    species_weights,
+    with_differences,
+)
 from .restart import Found, Header, Present, Start
 from .stopping import FEWEST, Stopping
 from .store import write_results
 from .stream.assembly import Assembly
 from .stream.block import Array, Block, Integers, Packed
+from .stream.charges import Assignment
 from .stream.communicator import Communicator, agree
+from .stream.molecules import Molecules
 from .stream.ownership import Ownership
 from .stream.snapshot import Snapshot
 from .units import unit_style
@@ -80,6 +95,8 @@ class Measurement:
     notices : lines for the log, which hosts print and clear
     keeper : of its states
     global_fluxes : those whose numbers hosts take from LAMMPS with each sample, in this order
+    atom_sources : per-atom numbers that hosts pack with each sample behind everything else, in this order
+    needs_molecules : hosts give molecules and charges at :meth:`begin`
     ends_run : what the section ``stop`` wants is known; the host that ends the run for it takes this back
 
     Raises
@@ -96,7 +113,15 @@ class Measurement:
         self.notices: list[str] = []
         self._species, self._species_of_type = find_species(config, host, comm)
         self._oxidation = find_oxidation(config)
-        self.representations = find_representations(config, host, self._species, self.notices)
+        self._charges = find_representations(
+            config, host, self._species, self._species_of_type, present_types(host, comm), self.notices
+        )
+        self.representations = tuple(one.name for one in self._charges)
+        self.atom_sources = find_atom_sources(self._charges)
+        self.needs_molecules = any(one.molecular for one in self._charges)
+        self._molecules: Molecules | None = None
+        self._molecule_note = ""
+        self._seen_charge: Array | None = None
         self._host_species = checked_host(config, self._species)
         self.has_charge = host.has_charge
         self.has_velocity = host.has_velocity
@@ -150,6 +175,9 @@ class Measurement:
         total_mass: float,
         degrees_of_freedom: float,
         start: Start | None = None,
+        charges: Array | None = None,
+        molecules: Integers | None = None,
+        other_molecules: Integers | None = None,
     ) -> int:
         """Take ownership of the group's atoms; returns the number of samples that make a block.
 
@@ -161,6 +189,8 @@ class Measurement:
         total_mass : of all atoms of the system on this rank
         degrees_of_freedom : of the system, as LAMMPS counts them for its temperature
         start : where the run begins; without it, a new measurement does
+        charges, molecules : of this rank's atoms of the group, and ``other_molecules`` those of the atoms outside it,
+            if :attr:`needs_molecules`
 
         Raises
         ------
@@ -182,9 +212,14 @@ class Measurement:
         self._tags = {OWNED: ownership.tags}
         self._own_species = np.repeat(np.arange(len(ownership.species)), [s.stop - s.start for s in ownership.species])
         positions = start.positions if start is not None else np.zeros((len(tags), 3))
-        own, _ = ownership.redistribute(np.column_stack((tags, masses, positions)), np.array([len(tags)]))
+        columns = [tags, masses, positions, types]
+        if self.needs_molecules:
+            nothing = np.zeros(len(tags))
+            columns += [nothing if molecules is None else molecules, nothing if charges is None else charges]
+        own, _ = ownership.redistribute(np.column_stack(columns), np.array([len(tags)]))
         self._masses = own[0, 0]
-        found = self._find_state(start, mass, own[1:, 0])
+        assignments = self._assignments(own[4, 0].astype(np.int64), own[5:, 0], other_molecules)
+        found = self._find_state(start, mass, own[1:4, 0])
         followed = None if found is None else found.header.followed
         self._assembly = Assembly(
             comm,
@@ -196,14 +231,25 @@ class Measurement:
             every=self.host.every,
             interval=self._interval,
             numbers=[name for flux in self.global_fluxes for name in flux.sources],
+            assignments=assignments,
         )
         self._accumulators(ownership)
+        self._path: PathPoints | None = None
+        if (section := config.path) is not None:
+            self._path = PathPoints(comm, tags, types, species, self._charge_columns())
+            for name in section.centres:
+                if name not in self._species:
+                    allowed = ", ".join(self._species)
+                    raise ConfigError(f"key 'path.centres': '{name}' is not a species (there are: {allowed})")
+            centres = [self._species.index(name) for name in section.centres]
+            self._closes = partial(self._path.closed, section.tolerance, centres)
         self._correlators(ownership, species, np.asarray(masses, dtype=np.float64), mass, followed)
         if found is not None:
             self._restore(found)
         if kept := self._on_root(self.keeper.keep_existing):
             self.notices.append(f"an earlier {self.path} is kept as {kept}")
         width = 4 + 3 * self.has_velocity + self.has_charge + 3 * (self.force is not None)
+        width += sum(one.columns for one in self.atom_sources)
         local = max(comm.collect(len(tags)))
         fitting = _BLOCK_BYTES // (8 * width * max(local, 1))
         self._block = config.block or int(np.clip(fitting, *_BLOCK_RANGE))
@@ -211,28 +257,69 @@ class Measurement:
             self._block = self.continued.block  # for the same sums to the last bit
         return self._block
 
+    def _assignments(self, types: Integers, rows: Array, others: Integers | None) -> list[Assignment]:
+        """Charges of the own atoms by representation, but for LAMMPS's ``q``.
+
+        ``types`` (n,) are theirs, ``rows`` their molecules and charges, if these are needed, ``others`` the molecules
+        of atoms outside the group. Collective.
+        """
+        found: list[Assignment] = []
+        self._atomic_molecules: int | None = None  # which weights are those of molecules and LAMMPS's q
+        for one in self._charges:
+            weights: Array | None = None
+            if one.molecular == "atomic":
+                self._atomic_molecules = sum(other.weights is not None for other in found)
+            if one.molecular:
+                weights = self._molecular_weights(one, rows, others)
+            elif one.weights is not None:
+                known = one.weights
+                weights = np.array([known[kind] for kind in types.tolist()], dtype=np.float64)
+            if weights is not None or one.source:
+                found.append(Assignment(one.columns, weights))
+        return found
+
+    def _molecular_weights(self, one: Representation, rows: Array, others: Integers | None) -> Array:
+        if self._molecules is None:
+            self._molecules = Molecules(self.comm, self._tags[OWNED], rows[0].astype(np.int64))
+            cut = self._molecules.cut_by_group(np.zeros(0, dtype=np.int64) if others is None else others)
+            if cut is not None:
+                raise ConfigError(
+                    f"key 'representations': '{one.name}' needs whole molecules, but atoms of molecule {cut} are "
+                    "outside the group"
+                )
+        if one.molecular == "atomic":
+            return self._molecules.weights(rows[1], self._masses)
+        charges = np.array([self._oxidation[name] for name in self._species])
+        return self._molecules.weights(charges[self._own_species], self._masses)
+
     def _accumulators(self, ownership: Ownership) -> None:
         config, population = self.config, ownership.population
         self._hosts: dict[str, list[int] | None] = {
             "barycentric": [], "host": self._host_species, "laboratory": None,
         }  # fmt: skip
-        self._flux_frame = FluxFrame(population, self._hosts[config.frame], self._interval)
+        tensors = [one.tensors for one in self._charges if one.tensors is not None]
+        self._flux_frame = FluxFrame(population, self._hosts[config.frame], self._interval, np.array(tensors))
         self._msd_frames = {
             name: FluxFrame(population, self._hosts[name], self._interval) for name in config.msd.frames
         }
         msd = config.msd
         shape = {"lags": msd.lags, "every": msd.every, "levels": msd.levels, "stride": msd.stride}
         self._msd = Displacements(ownership.species, population, corrections=len(msd.frames) - 1, **shape)
-        names = basis_names(self._species, self.has_charge, self.global_fluxes)
+        summed = [one.name for one in self._charges if one.kind == "weight" or one.source]
+        self._assigned = ["atomic"] * self.has_charge + summed
+        own = self._assigned + [one.name for one in self._charges if one.kind == "tensor"]
+        names = basis_names(self._species, own, self.global_fluxes)
         particles = particle_fluxes(names)
         self._flux_names = names
-        self._dipole_weights = np.array(
-            [
-                representation_weights(name, self._species, self._oxidation, particles).sum(axis=0)
-                for name in self.representations
-            ]
-        )
-        self._tally = Tally(len(self._species), self._interval)
+        nothing = np.zeros(len(self._species))
+        rows = [
+            species_weights(
+                one.name, self._species, nothing if one.constants is None else one.constants, names[:particles]
+            ).sum(axis=0)
+            for one in self._charges
+        ]
+        self._dipole_weights = with_differences(np.array(rows))
+        self._tally = Tally(len(self._species), self._interval, len(self._assigned))
         on_root = self.comm.rank == 0
         self._periodograms: SegmentPeriodograms | None = None
 
@@ -242,7 +329,7 @@ class Measurement:
 
         self._on_root(allocate)
         self._series = Series(len(names), particles) if on_root and config.series else None
-        number = len(self.representations)
+        number = len(self._dipole_weights)
         self._dipole = (
             Displacements([slice(i, i + 1) for i in range(number)], np.ones(number, dtype=np.int64), **shape)
             if on_root and number
@@ -318,7 +405,8 @@ class Measurement:
             problem = self._write()
             raise StreamError(f"{trouble}; {problem or f'what was measured before is in {self.path}'}")
         waited = time.monotonic() - self._written
-        due = now or self.comm.share(waited >= _PATIENCE * self._write_time)
+        closed = self._path is not None and self._closes()  # then the results are there at once
+        due = now or self.comm.share(closed or waited >= _PATIENCE * self._write_time)
         if due and (problem := self._write("run" if state else None)):
             if self.config.on_error == "stop":
                 raise FileError(problem)
@@ -360,12 +448,42 @@ class Measurement:
             if error.good:
                 self._take(packed.head(error.good))
             raise
+        if self._path is not None:
+            self._path.observe(packed)
         try:
             self._accumulate(block)
         except Exception:  # told to all ranks with the next block: none may leave a collective call alone
             self._trouble = f"the analysis failed on rank {self.comm.rank}: {traceback.format_exc(limit=-2)}"
         self._tally.count(block)
+        self._check_molecules(block)
         self._dirty = True
+
+    def _check_molecules(self, block: Block) -> None:
+        """Say so, once, when atoms exchange charge between molecules. Collective.
+
+        What is measured is still what it says, the charges of the beginning with the centres of mass, and all other
+        representations are right: no reason to end the run.
+        """
+        assert self._assembly is not None
+        weights = self._assembly.weights[self._atomic_molecules] if self._atomic_molecules is not None else None
+        if self._molecules is None or weights is None or block.charge is None or self._molecule_note:
+            return
+        charge = block.charge[-1]
+        same = self._seen_charge is not None and np.array_equal(charge, self._seen_charge)
+        if all(self.comm.collect(same)):
+            return
+        self._seen_charge = charge.copy()
+        if (found := self._molecules.changed(charge, weights)) is not None:
+            molecule, then, now = found
+            what = f"molecule {molecule}" if molecule > 0 else f"atom {-molecule}"
+            self._molecule_note = (
+                "charge moves between molecules: representations whose molecules move as a whole keep the charges that "
+                "these had when the measurement began"
+            )
+            self.notices.append(
+                f"WARNING: {self._molecule_note} (that of {what} was {then:.6g}, and is {now:.6g} at step "
+                f"{self._tally.last_step})"
+            )
 
     def _accumulate(self, block: Block) -> None:
         totals, first = block.totals, block.first
@@ -429,6 +547,8 @@ class Measurement:
         """
         if not self.config.state or self._assembly is None or self._failed or not self._tally.samples:
             return ""
+        if self._path is not None:  # measured in one go
+            return ""
         if agree(self.comm, self._trouble):
             return ""
         assert self._assembly is not None
@@ -457,6 +577,7 @@ class Measurement:
             "velocity": self.has_velocity,
             "charge": self.has_charge,
             "pairs of correlations": list(self._pairs),
+            "representations": list(self.representations),
             **({"global fluxes": names} if names else {}),
         }
 
@@ -480,6 +601,10 @@ class Measurement:
 
     def _find_state(self, start: Start | None, mass: float, positions: Array) -> Found | None:
         if start is None:
+            return None
+        if self.config.path is not None:
+            if start.named is not None:
+                self.notices.append("the run is a restart, but a path is measured in one go: a new measurement begins")
             return None
         present = Present(
             config=self.config,
@@ -552,7 +677,9 @@ class Measurement:
         problem = None
         if record is not None:
             try:
-                write_results(self.path, record, estimate(record, self.config), self.config, self._provenance())
+                outcome = estimate(record, self.config)
+                write_results(self.path, record, outcome, self.config, self._provenance())
+                self.notices.extend([*verdict_lines(outcome), *loop_lines(outcome)])
             except (TopoError, OSError) as error:
                 problem = f"the results file '{self.path}' cannot be written: {error}"
             except Exception:  # whatever it is, the other ranks must not wait for ever
@@ -626,7 +753,7 @@ class Measurement:
         dipole, series = None, None
         if self._dipole is not None:
             dipole = DisplacementRecord(
-                groups=self.representations,
+                groups=dipole_groups(self.representations),
                 frames=(self.config.frame,),
                 sums=tuple(self._dipole.sums),
                 counts=tuple(self._dipole.counts),
@@ -636,6 +763,9 @@ class Measurement:
         if self._series is not None and with_series:
             series = SeriesRecord(*self._series.arrays())
         atoms = np.maximum(self._population, 1)
+        means = dict(zip(self._assigned, self._tally.charge / (max(self._tally.samples, 1) * atoms), strict=True)) | {
+            one.name: one.constants for one in self._charges if one.constants is not None
+        }
         return Record(
             units=self.host.units,
             interval=self._interval,
@@ -643,9 +773,8 @@ class Measurement:
             timestep=self.host.timestep,
             species=tuple(self._species),
             population=self._population,
-            mean_charge=self._tally.charge / (max(self._tally.samples, 1) * atoms)
-            if self.has_charge
-            else atoms * np.nan,
+            mean_charge=means["atomic"] if self.has_charge else atoms * np.nan,
+            charges=np.array([means[name] for name in self.representations]) if self.representations else None,
             oxidation=self._oxidation,
             representations=self.representations,
             frame=self.config.frame,
@@ -677,7 +806,39 @@ class Measurement:
             ),
             series=series,
             correlations=correlations,
-            notes=() if self._stopping is None else (self._stopping.note(self.units),),
+            path=self._path_record(),
+            notes=(
+                *(() if self._stopping is None else (self._stopping.note(self.units),)),
+                *((self._molecule_note,) if self._molecule_note else ()),
+            ),
+        )
+
+    def _charge_columns(self) -> dict[str, slice]:
+        """Where packed rows have the charges that come with the samples, by representation."""
+        place = 4 + 3 * self.has_velocity
+        found = {"atomic": slice(place, place + 1)} if self.has_charge else {}
+        place += self.has_charge + 3 * (self.force is not None)
+        for one in self._charges:
+            if one.source:
+                found[one.name] = slice(place, place + one.columns)
+                place += one.columns
+        return found
+
+    def _path_record(self) -> PathRecord | None:
+        """On rank 0."""
+        if self._path is None or not self._tally.samples:
+            return None
+        found = self._path
+        steps, positions, charges = found.arrays()
+        return PathRecord(
+            steps=steps,
+            tags=found.tags,
+            types=found.types,
+            species=found.species,
+            cell=found.cell,
+            positions=positions,
+            charge_names=tuple(charges),
+            charges=tuple(charges.values()),
         )
 
     def _provenance(self) -> dict[str, Any]:

@@ -32,6 +32,7 @@ from .record import (
     ReplicaRecord,
     SeriesRecord,
 )
+from .representation import has_own_fluxes
 from .store import Results, keep_existing, read_results, write_results
 
 #: Time batches beyond which neighbours are added, as long as a replica keeps one.
@@ -135,6 +136,9 @@ def merge_records(records: Sequence[Record], names: Sequence[str] | None = None)
     names = names or [f"record {number}" for number in range(1, len(records) + 1)]
     if len(records) < 2:
         raise FileError(f"merging needs two runs or more; there is {len(records)}")
+    for name, record in zip(names, records, strict=True):
+        if record.path is not None:
+            raise FileError(f"'{name}' holds a path, which is not merged; 'lammps-topo loop' compares several")
     for name, record in zip(names[1:], records[1:], strict=True):
         _check_alike(names[0], records[0], name, record)
     owners = [name for name, record in zip(names, records, strict=True) for _ in _replicas(record)]
@@ -167,6 +171,7 @@ def merge_records(records: Sequence[Record], names: Sequence[str] | None = None)
     return dataclasses.replace(
         records[0],
         mean_charge=weights @ np.array([replica.mean_charge for replica in replicas]),
+        charges=_mean_charges(replicas, weights),
         samples=sum(replica.samples for replica in replicas),
         duration=math.fsum(replica.duration for replica in replicas),
         first_step=min(replica.first_step for replica in replicas),
@@ -192,12 +197,21 @@ def _replicas(record: Record) -> tuple[ReplicaRecord, ...]:
             temperature=record.temperature,
             temperature_error=record.temperature_error,
             mean_charge=record.mean_charge,
+            charges=record.charges,
             msd_batches=len(record.msd.counts[0]),
             dipole_batches=0 if record.dipole is None else len(record.dipole.counts[0]),
             correlation_batches=0 if record.correlations is None else len(record.correlations.counts),
             series_samples=0 if record.series is None else len(record.series.steps),
         ),
     )
+
+
+def _mean_charges(replicas: Sequence[ReplicaRecord], weights: Array) -> Array | None:
+    """(R, S) of all replicas; None where those of one are not known."""
+    known = [replica.charges for replica in replicas if replica.charges is not None]
+    if len(known) < len(replicas):
+        return None
+    return np.asarray(np.tensordot(weights, np.array(known), axes=1))
 
 
 def _identity(record: Record) -> str:
@@ -343,9 +357,13 @@ def _compared(first: Record, other: Record) -> Iterator[tuple[str, Any, Any]]:
     for key in _RECORD_KEYS:
         yield key, getattr(first, key), getattr(other, key)
     yield "velocities", *_has_velocities(first, other)
+    for name in first.representations:
+        if not has_own_fluxes(name, first.species, first.flux_names):
+            yield f"charges of '{name}'", first.charges_of(name), other.charges_of(name)
     for what in ("msd", "dipole"):
         ours, theirs = getattr(first, what), getattr(other, what)
         if ours is not None and theirs is not None:
+            yield f"{what}.groups", ours.groups, theirs.groups
             yield f"{what}.frames", ours.frames, theirs.frames
             yield f"{what}.levels", len(ours.counts), len(theirs.counts)
             yield f"{what}.lags", ours.counts[0].shape[1], theirs.counts[0].shape[1]

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from .representation import particle_fluxes
+from .representation import dipole_groups, has_own_fluxes, particle_fluxes
 
 Array = NDArray[np.float64]
 Integers = NDArray[np.int64]
@@ -96,13 +96,38 @@ class PeriodogramRecord:
 
 
 @dataclass(frozen=True)
+class PathRecord:
+    """Samples as points of a path: K points of all n atoms, in ascending order of tags, however they came about.
+
+    Attributes
+    ----------
+    steps : (K,) timesteps, which may repeat
+    tags, types, species : (n,) species are indices of ``Record.species``
+    cell : (3, 3) lattice vectors as rows
+    positions : (K, n, 3) unwrapped
+    charge_names : representations whose charges come with the samples: ``atomic``, and those of per-atom values
+    charges : of each of them, (K, n) numbers or (K, n, 9) tensors, row by row
+    """
+
+    steps: Integers
+    tags: Integers
+    types: Integers
+    species: Integers
+    cell: Array
+    positions: Array
+    charge_names: tuple[str, ...] = ()
+    charges: tuple[Array, ...] = ()
+
+
+@dataclass(frozen=True)
 class ReplicaRecord:
     """One of the runs in a merged record, so that it can be told apart and merged again.
 
     Attributes
     ----------
     identity : digest over what the run has measured
-    samples, duration, first_step, last_step, temperature, temperature_error, mean_charge : as in :class:`Record`
+    samples, duration, first_step, last_step, temperature, temperature_error, mean_charge, charges : as in
+        :class:`Record`
     msd_batches, dipole_batches, correlation_batches, series_samples : how many of those are its own, one run's
         after the other's in the order of ``Record.replicas``
     """
@@ -119,6 +144,7 @@ class ReplicaRecord:
     dipole_batches: int
     correlation_batches: int
     series_samples: int
+    charges: Array | None = None
 
 
 @dataclass(frozen=True)
@@ -133,16 +159,20 @@ class Record:
     species, population : names and numbers of atoms
     mean_charge : (S,) mean charge of an atom of the species in the run, NaN without charges
     oxidation : integer charge by species, where given
-    representations : names of the charge representations
+    representations : names of the R charge representations
+    charges : (R, S) mean charge of an atom of the species in each of them, a third of the trace of a tensor; what is
+        constant by species has no fluxes of its own, and these are its charges. None in files of format 1: see
+        :meth:`charges_of`
     frame : frame of reference of the fluxes; host : species of the host lattice
-    flux_names : the F basis fluxes: ``number/S`` and ``atomic/S`` of particles, which come first, in ``frame``; behind
-        them the global ones as LAMMPS computes them, extensive: ``energy/NAME`` (energy times velocity),
-        ``stress/shear`` and ``stress/normal`` (energy), ``flux/NAME``
+    flux_names : the F basis fluxes: ``number/S``, ``atomic/S`` and ``NAME/S`` of other representations, of particles,
+        which come first, in ``frame``; behind them the global ones as LAMMPS computes them, extensive: ``energy/NAME``
+        (energy times velocity), ``stress/shear`` and ``stress/normal`` (energy), ``flux/NAME``
     samples, duration : how many, and the time that they span, gaps left out
     first_step, last_step : from when to when
     temperature, temperature_error : measured mean (NaN without velocities) and its standard error
     degrees_of_freedom, volume : of the system
     replicas : the runs that were merged, none for one run alone
+    path : the samples themselves, where they are points of a path
     """
 
     units: str
@@ -172,6 +202,16 @@ class Record:
     correlations: CorrelationRecord | None = None
     notes: tuple[str, ...] = ()
     replicas: tuple[ReplicaRecord, ...] = ()
+    charges: Array | None = None
+    path: PathRecord | None = None
+
+    def charges_of(self, representation: str) -> Array:
+        """(S,) mean charge of an atom of each species in a representation."""
+        if self.charges is not None:
+            return np.asarray(self.charges[self.representations.index(representation)])
+        if representation == "oxidation":
+            return np.array([self.oxidation[name] for name in self.species])
+        return self.mean_charge
 
 
 def inconsistency(record: Record) -> str | None:
@@ -186,7 +226,11 @@ def _contradictions(record: Record) -> Iterator[str]:
         if len(set(getattr(record, name))) < len(getattr(record, name)):
             yield f"{name} has a name twice"
     particles = particle_fluxes(record.flux_names)
-    if not species or particles not in (species, 2 * species):
+    own = [
+        name for name in ("atomic", *record.representations) if has_own_fluxes(name, record.species, record.flux_names)
+    ]
+    expected = {f"{kind}/{name}" for kind in ("number", *own) for name in record.species}
+    if not species or particles != len(expected) or set(record.flux_names[:particles]) != expected:
         yield f"there are {species} species and {particles} fluxes of particles"
     if any(particle_fluxes([name]) for name in record.flux_names[particles:]):
         yield f"the fluxes {', '.join(record.flux_names)} are in another order"
@@ -197,10 +241,14 @@ def _contradictions(record: Record) -> Iterator[str]:
         yield "a number of atoms is negative, or a mean charge infinite"
     if record.frame not in FRAMES or not set(record.host) <= set(record.species):
         yield f"the frame '{record.frame}' or the host {', '.join(record.host) or 'none'} is not known"
-    charges = {"oxidation": set(record.species) <= set(record.oxidation), "atomic": particles == 2 * species}
+    if record.charges is not None and record.charges.shape != (len(record.representations), species):
+        yield f"the charges of the representations have the shape {record.charges.shape}"
     for name in record.representations:
-        if not charges.get(name, False):
+        known = record.charges is not None or (name == "oxidation" and set(record.species) <= set(record.oxidation))
+        if not known and name not in own:
             yield f"the charges of the representation '{name}' are not known"
+    if record.charges is not None and not np.isfinite(record.charges).all():
+        yield "a charge of a representation is not finite"
     if not np.isfinite(list(record.oxidation.values())).all():
         yield "a charge is not finite"
     for name in ("interval", "timestep", "every", "samples"):
@@ -214,7 +262,8 @@ def _contradictions(record: Record) -> Iterator[str]:
         yield f"msd.groups are {', '.join(record.msd.groups)}"
     yield from _in_displacements("msd", record.msd)
     if record.dipole is not None:
-        if record.dipole.groups != record.representations:
+        # files of format 1 have no differences
+        if record.dipole.groups not in (dipole_groups(record.representations), record.representations):
             yield f"dipole.groups are {', '.join(record.dipole.groups)}"
         yield from _in_displacements("dipole", record.dipole)
     if record.correlations is not None:
@@ -228,6 +277,8 @@ def _contradictions(record: Record) -> Iterator[str]:
         yield from _in_series(record.series, fluxes, particles, record.samples)
     if record.replicas:
         yield from _in_replicas(record)
+    if record.path is not None:
+        yield from _in_path(record.path, species)
 
 
 def _in_displacements(name: str, part: DisplacementRecord) -> Iterator[str]:
@@ -279,6 +330,21 @@ def _in_series(series: SeriesRecord, fluxes: int, particles: int, samples: int) 
         yield "the series has a number that is not finite"
 
 
+def _in_path(path: PathRecord, species: int) -> Iterator[str]:
+    points, atoms = len(path.steps), len(path.tags)
+    shapes = [path.tags.shape, path.types.shape, path.species.shape, path.cell.shape, path.positions.shape]
+    if shapes != [(atoms,)] * 3 + [(3, 3), (points, atoms, 3)]:
+        yield f"the path has the shapes {', '.join(map(str, shapes))}"
+    known = [charge.shape in ((points, atoms), (points, atoms, 9)) for charge in path.charges]
+    if not all(known) or len(known) != len(path.charge_names):
+        yield f"the path has charges of {', '.join(path.charge_names)} that do not fit"
+    if ((path.species < 0) | (path.species >= species)).any():
+        yield "an atom of the path belongs to no species"
+    numbers = [path.cell, path.positions, *path.charges]
+    if not all(np.isfinite(array).all() for array in numbers) or (points and not abs(np.linalg.det(path.cell)) > 0):
+        yield "the path has a number that is not finite, or no cell"
+
+
 def _in_replicas(record: Record) -> Iterator[str]:
     parts, lengths = record.replicas, {"msd_batches": len(record.msd.counts[0]), "samples": record.samples}
     lengths["dipole_batches"] = 0 if record.dipole is None else len(record.dipole.counts[0])
@@ -290,6 +356,9 @@ def _in_replicas(record: Record) -> Iterator[str]:
             yield f"the replicas have {sum(values)} {name.replace('_', ' ')}, but there are {total}"
     if any(part.mean_charge.shape != record.mean_charge.shape for part in parts):
         yield "the replicas have mean charges of other species"
+    shapes = {None if charges is None else charges.shape for charges in (record.charges, *(p.charges for p in parts))}
+    if len(shapes) > 1:
+        yield "the replicas have charges of other representations"
 
 
 def _countable(values: Array | Integers) -> bool:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from .errors import ConfigError, EstimateError
 from .estimate.result import Curve, Outcome, Result
-from .estimate.series_check import doubts_of_means
+from .estimate.series_check import doubts_of_stretches
 from .estimate.series_spectrum import Estimated, estimated, mean_spectrum, shown_periodogram, shown_smooth
 from .estimate.spectrum import Spectrum, block_average, schur_dof
 from .estimate.transport_quantity import QUANTITIES, TransportQuantity
@@ -102,7 +102,7 @@ def spectrum_of_files(
         samples = replace(samples, stretches=[stretch - stretch.mean(axis=0) for stretch in samples.stretches])
     else:
         labels = [flux.name for flux in samples.fluxes]
-        notes += doubts_of_means(samples.stretches, labels)
+        notes += doubts_of_stretches(samples.stretches, labels)
     spectrum = _spectrum(samples, resample, segments, remove_mean)
     if cutoff is None and resample > 1 and method in ("cepstral-aic", "cepstral-average"):
         cutoff = math.inf  # as in SporTran, resampling has taken the place of f*

@@ -92,7 +92,7 @@ def _contradictions(samples: int, step: int, states: Mapping[str, Snapshot]) -> 
     yield from _in_batches("temperature", temperature, "count", samples)
     if (np.asarray(temperature["sums"]) < 0).any():  # NaN without velocities
         yield "its temperature is negative"
-    yield from _in_frame(states["flux"], len(tally["charge"]))
+    yield from _in_frame(states["flux"], *tally["charge"].shape)
     for name, state in states.items():
         if "batches.clock" in state:
             batches = state.part("batches")
@@ -115,8 +115,8 @@ def _in_batches(name: str, state: Snapshot, count: str, samples: int) -> Iterato
         yield f"'{name}' has {state.number(count)} samples in batches of {state.number('length')}"
 
 
-def _in_frame(state: Snapshot, species: int) -> Iterator[str]:
-    shapes = {"last": (species * (1 + ("last_charge" in state)), 3), "last_charge": (species,)}
+def _in_frame(state: Snapshot, assignments: int, species: int) -> Iterator[str]:
+    shapes = {"last": (species * (1 + assignments), 3), "last_charge": (assignments, species, 3, 3)}
     for name, shape in shapes.items():
         value = state.optional(name)
         if value is not None and (value.shape != shape or value.dtype.kind != "f"):

@@ -28,7 +28,7 @@ from numpy.typing import NDArray
 from .errors import FileError
 
 FORMAT = "lammps-topo-state"
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 #: Bytes that are written, read or sent at once.
 PIECE_BYTES = 8 << 20
 _TYPES = ("<f4", "<f8", "<i8", "<c16")

@@ -21,6 +21,7 @@ EARLY = 0.8
 """Of the forecast: errors themselves are uncertain, and it may be reached before."""
 SELDOM = 2.0
 """Longest stretch between checks, as a multiple of the run so far."""
+_UNITS = {"conductivity": "S/m", "diffusion": "m^2/s", "thermal_conductivity": "W/m/K", "viscosity": "Pa s"}
 
 
 class Stopping:
@@ -104,7 +105,7 @@ class Stopping:
     def _of(self, name: str, known: Known, units: Units) -> str:
         if math.isnan(known.error):
             return f"{name} is not known yet ({known.reason})"
-        unit = units.label("m^2/s" if name.startswith("diffusion:") else "S/m")
+        unit = units.label(_UNITS[name.partition(":")[0]])
         value = f"{name} {known.value:.4g} {unit} +- {100 * known.relative_error:.2g} %"
         return f"{value} ({_shown(self.wanted[name])} wanted)"
 

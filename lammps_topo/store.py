@@ -1,8 +1,9 @@
 """The results file ``NAME.topo.h5``: everything measured and everything estimated, in one HDF5 file.
 
-Layout (format version 1): ``/record`` what was gathered, ``/results`` the table as JSON, ``/curves`` what figures are
-drawn of, ``/config`` and ``/provenance`` how it was obtained. A file is written beside the old one, checked by a digest
-over its contents, and put in place by a rename: at any instant there is a complete file under the name. No pickle.
+Layout (format version 2): ``/record`` what was gathered, ``/results`` the table as JSON, ``/curves`` what figures are
+drawn of, ``/config`` and ``/provenance`` how it was obtained. Version 1 has no ``/record/charges``, and no differences
+of representations in ``/record/dipole``; it is read. A file is written beside the old one, checked by a digest over its
+contents, and put in place by a rename: at any instant there is a complete file under the name. No pickle.
 
 What is read may come from anybody. Before any content is taken, :func:`_survey` makes sure that the file holds nothing
 but plain numbers and text, no larger than itself; afterwards every value has its declared type, and they fit together.
@@ -35,7 +36,7 @@ from .record import Record, inconsistency
 from .units import unit_style
 
 FORMAT = "lammps-topo"
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 #: Of a results file: objects, levels of groups, levels of lists in lists.
 _MOST_OBJECTS, _DEEPEST, _DEEPEST_JSON = 50_000, 5, 32
 _LONGEST_REASON = 300

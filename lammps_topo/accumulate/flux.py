@@ -1,6 +1,6 @@
 """Collective fluxes: the velocity and the charge current of each species, and the displacements that belong to them.
 
-Basis fluxes are ``number`` (Σ v over a species) and, where atoms carry charges, ``atomic`` (Σ q v). Every
+Basis fluxes are ``number`` (Σ v over a species) and Σ Z·v for charges Z that are not constants of the species. Every
 representation of the charge current is a linear combination of them: see :mod:`lammps_topo.representation`. Behind them
 stand fluxes that LAMMPS computes as a whole: energy, stress, others.
 """
@@ -18,13 +18,14 @@ from ..stream.snapshot import Snapshot
 
 @dataclass(frozen=True)
 class Fluxes:
-    """Basis fluxes of B samples in the chosen frame of reference: P = S or 2 S of particles, species by species, then
-    the global ones, which are as LAMMPS computes them, in the laboratory: F columns.
+    """Basis fluxes of B samples in the chosen frame of reference: P = S (1 + A + T) of particles, species by species,
+    for A assignments of charges and T constant tensors, then the global ones, which are as LAMMPS computes them, in the
+    laboratory: F columns.
 
     Attributes
     ----------
-    flux : (B, F, 3) Σ v, then Σ q v; without velocities, displacements since the sample before over the interval
-    moment : (B, P, 3) time integrals along the trajectory since the stretch began (Δμ for ``atomic``)
+    flux : (B, F, 3) Σ v, then Σ Z·v; without velocities, displacements since the sample before over the interval
+    moment : (B, P, 3) time integrals along the trajectory since the stretch began (Δμ for charges)
     """
 
     flux: Array
@@ -63,13 +64,17 @@ class FluxFrame:
     population : (S,) atoms of each species
     host : indices of the species whose mean motion is the frame, () for the centre of mass, None for the laboratory
     interval : time between samples
+    tensors : (T, S, 3, 3) constant charges of the species, which make fluxes of those of numbers
     """
 
-    def __init__(self, population: Integers, host: Sequence[int] | None, interval: float) -> None:
+    def __init__(
+        self, population: Integers, host: Sequence[int] | None, interval: float, tensors: Array | None = None
+    ) -> None:
         self._population = population.astype(np.float64)
         self._host = None if host is None else list(host)
         self._interval = interval
-        self._last: Array | None = None  # moments at the last sample of the stretch
+        self._tensors = tensors
+        self._last: Array | None = None  # moments at the last sample of the stretch, without those of tensors
         self._last_frame = np.zeros(3)
         self._last_charge: Array | None = None
 
@@ -79,15 +84,14 @@ class FluxFrame:
         weights = np.broadcast_to(self._population, (number, len(self._population)))
         moved = totals.displacement - weights[:, :, None] * away[:, None, :]
         begins = block.first == 0
-        if totals.dipole_step is not None and totals.charge is not None:
-            before = away[:1] if begins else self._last_frame[None]
-            slip = np.diff(np.concatenate((before, away)), axis=0)
-            held = totals.charge[:1] if begins or self._last_charge is None else self._last_charge[None]
-            charge = np.concatenate((held, totals.charge))
-            step = totals.dipole_step - 0.5 * (charge[1:] + charge[:-1])[:, :, None] * slip[:, None, :]
-            start = 0.0 if begins or self._last is None else self._last[len(self._population) :]
-            moved = np.concatenate((moved, start + np.cumsum(step, axis=0)), axis=1)
-            self._last_charge = totals.charge[-1].copy()
+        before = away[:1] if begins else self._last_frame[None]
+        slip = np.diff(np.concatenate((before, away)), axis=0)
+        held = totals.charge[:1] if begins or self._last_charge is None else self._last_charge[None]
+        charge = np.concatenate((held, totals.charge))
+        step = totals.dipole_step - _carried(0.5 * (charge[1:] + charge[:-1]), slip)
+        start = 0.0 if begins or self._last is None else self._last[len(self._population) :]
+        moved = np.concatenate((moved, start + np.cumsum(step.reshape(number, -1, 3), axis=0)), axis=1)
+        self._last_charge = totals.charge[-1].copy()
         flux = self._velocities(block)
         if flux is None:
             before = moved[:1] if begins or self._last is None else self._last[None]
@@ -96,7 +100,14 @@ class FluxFrame:
                 flux[0] = flux[1]
         self._last = moved[-1].copy()
         self._last_frame = away[-1].copy()
-        return Fluxes(flux=flux, moment=moved)
+        return Fluxes(flux=self._with_tensors(flux), moment=self._with_tensors(moved))
+
+    def _with_tensors(self, vectors: Array) -> Array:
+        """With what constant charges make of those of numbers (B, S, 3) behind them."""
+        if self._tensors is None or not len(self._tensors):
+            return vectors
+        more = np.einsum("tsxy,bsy->btsx", self._tensors, vectors[:, : len(self._population)])
+        return np.concatenate((vectors, more.reshape(len(vectors), -1, 3)), axis=1)
 
     def state(self) -> Snapshot:
         """What it remembers."""
@@ -145,10 +156,16 @@ class FluxFrame:
         if totals.velocity is None or totals.centre_velocity is None:
             return None
         drift = self.drift(totals)
+        assert totals.current is not None
         flux = totals.velocity - self._population[None, :, None] * drift[:, None, :]
-        if totals.current is None or totals.charge is None:
-            return flux
-        return np.concatenate((flux, totals.current - totals.charge[:, :, None] * drift[:, None, :]), axis=1)
+        current = totals.current - _carried(totals.charge, drift)
+        return np.concatenate((flux, current.reshape(len(flux), -1, 3)), axis=1)
+
+
+def _carried(charge: Array, vector: Array) -> Array:
+    """Charges (B, A, S, 3, 3) times vectors (B, 3): (B, A, S, 3)."""
+    carried: Array = np.einsum("basxy,by->basx", charge, vector)
+    return carried
 
 
 def host_mean(sums: Array, population: Array | Integers, host: Sequence[int]) -> Array:

@@ -17,17 +17,17 @@ class Tally:
     samples : how many
     elapsed : the time that they span, gaps left out
     first_step, last_step : of the first and the last of them
-    charge : (S,) Σ over samples of the total charge of a species
+    charge : (A, S) Σ over samples of the total charge of a species, a third of the trace of a tensor, by assignment
     temperature : its running mean
     motion : (4,) Σ m v² and Σ m v / M of the whole system at the last sample
     """
 
-    def __init__(self, species: int, interval: float) -> None:
+    def __init__(self, species: int, interval: float, assignments: int = 0) -> None:
         self._interval = interval
         self.samples = 0
         self.elapsed = 0.0
         self.first_step = self.last_step = 0
-        self.charge: Array = np.zeros(species)
+        self.charge: Array = np.zeros((assignments, species))
         self.temperature = BlockAverage()
         self.motion: Array = np.zeros(4)
 
@@ -44,8 +44,7 @@ class Tally:
 
     def observe(self, block: Block, temperature: Array) -> None:
         """Add what is averaged; ``temperature`` (B,)."""
-        if block.totals.charge is not None:
-            self.charge += block.totals.charge.sum(axis=0)
+        self.charge += np.trace(block.totals.charge.sum(axis=0), axis1=-2, axis2=-1) / 3
         self.temperature.observe(temperature)
 
     def state(self) -> Snapshot:

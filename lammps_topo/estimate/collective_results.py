@@ -23,11 +23,13 @@ from .state import State
 from .viscosity_results import corrected_diffusion, viscosity_results
 
 
-def collective_results(record: Record, state: State, units: Units, known: list[Result]) -> Outcome:
+def collective_results(
+    record: Record, state: State, units: Units, known: list[Result], *, cutoff: float | None = None
+) -> Outcome:
     """Parts of the conductivity, heat and viscosity of ``record``; ``known`` are results so far, diffusion among them.
 
-    Representations with one and the same current count once, under the name of the first. What cannot be estimated
-    becomes a note.
+    ``cutoff`` is the highest frequency in use for heat and viscosity (1/time), where it is given. Representations with
+    one and the same current count once, under the name of the first. What cannot be estimated becomes a note.
     """
     gathered, energies, stressed = _Gathered(), energy_names(record), set(STRESS_NAMES) <= set(record.flux_names)
     if not (record.representations or energies or stressed):
@@ -41,13 +43,13 @@ def collective_results(record: Record, state: State, units: Units, known: list[R
         for what, action in _PARTS.items():
             gathered.attempt(f"{what} of '{name}'", partial(action, name, record, state, units))
     if energies:
-        gathered.attempt("thermal conductivity", partial(_heat, gathered, energies, record, state, units))
+        gathered.attempt("thermal conductivity", partial(_heat, gathered, energies, record, state, units, cutoff))
         for representation in representations:
             for name in energies:
                 what = f"Seebeck coefficient of '{name}', '{representation}'"
                 gathered.attempt(what, partial(_seebeck, name, representation, record, state, units))
     if stressed:
-        gathered.attempt("viscosity", partial(viscosity_results, record, state, units))
+        gathered.attempt("viscosity", partial(viscosity_results, record, state, units, cutoff=cutoff))
         eta = next((result for result in gathered.results if result.quantity == "viscosity"), None)
         diffusion = [result for result in known if _is_plain_diffusion(result)]
         if eta is not None and len(diffusion) == len(record.species):
@@ -84,11 +86,13 @@ def _is_plain_diffusion(result: Result) -> bool:
     return (result.quantity, result.method, result.details.get("frame")) == ("diffusion", "msd", "barycentric")
 
 
-def _heat(gathered: _Gathered, energies: list[str], record: Record, state: State, units: Units) -> Outcome:
+def _heat(
+    gathered: _Gathered, energies: list[str], record: Record, state: State, units: Units, cutoff: float | None
+) -> Outcome:
     eliminated: Eliminated = eliminated_fluxes(record)
     for name in energies:
         what = f"thermal conductivity of '{name}'"
-        gathered.attempt(what, partial(heat_results, name, record, state, units, eliminated))
+        gathered.attempt(what, partial(heat_results, name, record, state, units, eliminated, cutoff=cutoff))
     return gauge_results(record, state, units, eliminated)
 
 

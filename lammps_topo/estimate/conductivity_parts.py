@@ -17,14 +17,20 @@ from scipy.special import chdtrc
 
 from ..errors import EstimateError
 from ..record import Record, SeriesRecord
-from ..representation import representation_weights
 from ..units import Units
-from .current_spectrum import current_series, current_weights, series_spectrum
+from .current_spectrum import (
+    current_series,
+    current_weights,
+    representation_spectrum,
+    representation_weights,
+    series_spectrum,
+)
 from .flux_matrix import flux_matrix
 from .onsager import Onsager, onsager
 from .result import Outcome, Result
 from .spectral_part import require_state
 from .state import State
+from .zero_frequency import RESOLVED, zero_frequency
 
 Array = NDArray[np.float64]
 
@@ -45,7 +51,7 @@ def species_conductivities(name: str, record: Record, state: State, units: Units
     Raises EstimateError where T or V is not known, or with too little data.
     """
     require_state(state)
-    rows = representation_weights(name, record.species, record.oxidation, len(record.flux_names))
+    rows = representation_weights(record, name)
     number = len(rows)
     joint = flux_matrix(record, np.concatenate((rows.sum(axis=0, keepdims=True), rows)), alike=True)
     pairs = [(a, b) for a in range(number) for b in range(a, number)]
@@ -81,6 +87,7 @@ def species_conductivities(name: str, record: Record, state: State, units: Units
 def conductivity_tensor(name: str, record: Record, state: State, units: Units) -> Outcome:
     """sigma_alpha,beta from the Cartesian components as fluxes, and whether it is isotropic.
 
+    It is resolved where the conductivity is, as long as its errors are those of a third of the data, by sqrt(3) larger.
     Raises EstimateError where T or V is not known, where there is no series, or too little of it.
     """
     require_state(state)
@@ -93,7 +100,9 @@ def conductivity_tensor(name: str, record: Record, state: State, units: Units) -
     matrix, error = half * joint.matrix, half * joint.error()
     chance = isotropy(joint)
     verdict = "anisotropic" if chance < _ALARM else "isotropic within the errors"
-    details = {"resolved": joint.resolved, "frame": record.frame}
+    largest = max(pivot.log_error for pivot in joint.pivots)
+    resolved = largest < RESOLVED * math.sqrt(3) and zero_frequency(representation_spectrum(record, name)).resolved
+    details = {"resolved": resolved, "frame": record.frame}
     results = [
         Result("conductivity_tensor", f"{name}, {'xyz'[a]}{'xyz'[b]}", "onsager", float(matrix[a, b]),
                float(error[a, b]), units.label("S/m"), details)

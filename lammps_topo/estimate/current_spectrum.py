@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from ..errors import EstimateError
 from ..record import PeriodogramRecord, Record, SeriesRecord
-from ..representation import representation_weights
+from ..representation import species_weights
 from .spectrum import Spectrum, cross_periodogram
 
 _COMPONENTS = 3
@@ -23,10 +23,22 @@ _DOF = 10
 _SHORTEST = 1024
 
 
+def representation_weights(record: Record, representation: str) -> NDArray[np.float64]:
+    """Rows (S, F): the charge current of each species in a representation as combination of the basis fluxes."""
+    return species_weights(representation, record.species, record.charges_of(representation), record.flux_names)
+
+
 def current_weights(record: Record, representation: str) -> NDArray[np.float64]:
     """Row (F,): the total charge current of a representation as combination of the basis fluxes."""
-    rows = representation_weights(representation, record.species, record.oxidation, len(record.flux_names))
-    return np.asarray(rows.sum(axis=0))
+    return np.asarray(representation_weights(record, representation).sum(axis=0))
+
+
+def current_is_zero(record: Record, representation: str) -> bool:
+    """Whether the charge current is zero at all samples, as of neutral molecules that move as a whole."""
+    weights = current_weights(record, representation)
+    if record.series is not None:
+        return not any(part.any() for part in current_series(record.series, weights))
+    return bool(record.periodograms) and not any((weights @ one.sums @ weights).any() for one in record.periodograms)
 
 
 def current_series(series: SeriesRecord, weights: NDArray[np.float64]) -> list[NDArray[np.float64]]:

@@ -36,6 +36,8 @@ CONFIRM = 2.5
 """Errors by which the octave after the chosen one may differ from it."""
 FEWEST_LAGS = 4
 """Lags in a window."""
+NO_PLATEAU = "no plateau found: no two neighbouring octaves of lag agree; a longer run is needed"
+"""What is said where the rule ``first_plateau`` ends with the longest."""
 
 Array = NDArray[np.float64]
 
@@ -180,7 +182,7 @@ def fit_slope(
         curve=data.curve,
         curve_error=data.curve_error,
         resolved=not longest,
-        reasons=("no two neighbouring octaves of lag have the same slope",) if longest else (),
+        reasons=(NO_PLATEAU,) if longest else (),
     )
 
 

@@ -26,7 +26,7 @@ def flux_matrix(record: Record, weights: NDArray[np.float64], *, alike: bool = F
 
 
 def distinct_representations(record: Record) -> list[str]:
-    """Representations with a current of their own; fixed charges may have that of the oxidation numbers.
+    """Representations with a current of their own; fixed charges may have that of the oxidation numbers, or none.
 
     Raises EstimateError where there is no spectrum.
     """
@@ -36,6 +36,6 @@ def distinct_representations(record: Record) -> list[str]:
     expression, _ = dependence(flux_covariance(record, currents))
     found: list[int] = []
     for place, row in enumerate(expression):
-        if not any(np.allclose(row, expression[other], rtol=0.0, atol=_EQUAL) for other in found):
+        if row.any() and not any(np.allclose(row, expression[other], rtol=0.0, atol=_EQUAL) for other in found):
             found.append(place)
     return [record.representations[place] for place in found]

@@ -14,7 +14,7 @@ import scipy.fft
 from numpy.typing import ArrayLike, NDArray
 
 from ..errors import EstimateError
-from .einstein import FEWEST_GROUPS, OCTAVE, ROUNDING, first_plateau, octave_begins
+from .einstein import FEWEST_GROUPS, NO_PLATEAU, OCTAVE, ROUNDING, first_plateau, octave_begins
 from .jackknife import LeaveOneOut, error_band, group_width, leave_one_out, running_trapezoid
 
 __all__ = ["RunningIntegral", "running_integral"]
@@ -47,6 +47,11 @@ class RunningIntegral:
     was taken and its difference from the one before added to the error."""
     batches: int
     """Contiguous batches of the series that were used."""
+
+    @property
+    def reasons(self) -> tuple[str, ...]:
+        """Why not to trust it: sentences."""
+        return (NO_PLATEAU,) if self.rule == "longest" else ()
 
 
 def running_integral(

@@ -18,10 +18,11 @@ from numpy.typing import NDArray
 from ..errors import EstimateError
 from ..record import Record
 from ..units import Units
-from .current_spectrum import current_weights, flux_covariance, flux_spectrum
+from .current_spectrum import current_series, current_weights, flux_covariance, flux_spectrum
 from .flux_matrix import flux_matrix
 from .onsager import dependence
 from .result import Curve, Outcome, Result
+from .series_check import doubts_of_stretches
 from .spectral_part import doubts, require_state, spectral_curves, spectral_result, thermal_conductivity
 from .state import State
 from .zero_frequency import zero_frequency
@@ -65,24 +66,38 @@ def energy_weights(record: Record, name: str) -> Array:
     return np.array([float(flux == f"energy/{name}") for flux in record.flux_names])
 
 
-def heat_results(name: str, record: Record, state: State, units: Units, eliminated: Eliminated) -> Outcome:
+def heat_weights(record: Record, name: str, eliminated: Eliminated) -> Array:
+    """Rows (1 + R, F) of the energy flux ``name`` and of the particle fluxes that are eliminated from it."""
+    return np.concatenate((energy_weights(record, name)[None], eliminated.weights))
+
+
+def heat_results(
+    name: str, record: Record, state: State, units: Units, eliminated: Eliminated, *, cutoff: float | None = None
+) -> Outcome:
     """Thermal conductivity from the energy flux ``name``, for mixtures also without elimination.
 
+    ``cutoff`` as in ``zero_frequency``.
     Raises EstimateError where T or V is not known, or with too little data.
     """
     kind = thermal_conductivity(state, units)
-    weights = np.concatenate((energy_weights(record, name)[None], eliminated.weights))
+    weights = heat_weights(record, name, eliminated)
     spectrum = flux_spectrum(record, weights)
-    found = zero_frequency(spectrum)
+    found = zero_frequency(spectrum, cutoff=cutoff)
     words = {"eliminated": ", ".join(eliminated.species)} if eliminated.species else {}
     results = [spectral_result(kind, name, "spectral", spectrum, found, units, **words)]
     curves: list[Curve] = spectral_curves("heat", name, kind, spectrum, found, units)
     if eliminated.species:
         spectrum = flux_spectrum(record, weights[:1])
         results.append(
-            spectral_result(kind, name, "spectral-alone", spectrum, zero_frequency(spectrum), units, eliminated="none")
-        )
-    return Outcome(tuple(results), tuple(curves), tuple(doubts(f"thermal conductivity of '{name}'", found)))
+            spectral_result(
+                kind, name, "spectral-alone", spectrum, zero_frequency(spectrum, cutoff=cutoff), units,
+                eliminated="none",
+            )
+        )  # fmt: skip
+    notes = doubts(f"thermal conductivity of '{name}'", found)
+    if record.series is not None:
+        notes += doubts_of_stretches(current_series(record.series, weights[:1]), [f"energy/{name}"])
+    return Outcome(tuple(results), tuple(curves), tuple(notes))
 
 
 def gauge_results(record: Record, state: State, units: Units, eliminated: Eliminated) -> Outcome:

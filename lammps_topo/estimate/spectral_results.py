@@ -11,7 +11,7 @@ from ..units import Units
 from .cepstral import cepstral
 from .current_spectrum import current_series, current_weights, representation_spectrum
 from .result import Curve, Outcome, Result
-from .series_check import doubts_of_means
+from .series_check import doubts_of_stretches
 from .spectral_part import Coefficient, conductivity, doubts, spectral_curves, spectral_result
 from .spectrum import Spectrum
 from .state import State
@@ -34,7 +34,7 @@ def spectral_results(name: str, record: Record, config: Config, state: State, un
     notes = doubts(f"conductivity of '{name}'", found)
     if record.series is not None:
         stretches = current_series(record.series, current_weights(record, name))
-        notes += doubts_of_means([part[:, None, :] for part in stretches], [name])
+        notes += doubts_of_stretches([part[:, None, :] for part in stretches], [name])
     try:
         results.append(_cepstral(name, spectrum, config, kind, units, record.frame))
     except EstimateError as error:

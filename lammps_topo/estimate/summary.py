@@ -9,19 +9,22 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..config import Config
 from ..errors import EstimateError
-from ..record import DisplacementRecord, Record
+from ..record import Record
 from ..units import Units, unit_style
+from .charge_outcome import charge_outcome
 from .collective_results import collective_results
-from .current_spectrum import current_series, current_weights
-from .einstein import SlopeFit, fit_slope
+from .current_spectrum import current_is_zero, current_series, current_weights
+from .displacement_slope import displacement_slope
+from .einstein import SlopeFit
 from .green_kubo import RunningIntegral, running_integral
+from .loop_results import loop_outcome
+from .recorded_path import recorded_loop
 from .result import Curve, Outcome, Result, thinned
 from .spectral_results import spectral_results
 from .state import State, state_of
@@ -55,10 +58,16 @@ class _Summary:
 
     def outcome(self) -> Outcome:
         self.notes.extend(self.record.notes)
+        if self.record.path is not None:
+            self._attempt("topological charges of the path", self._loop)
+            return Outcome(tuple(self.results), tuple(self.curves), tuple(self.notes))
         self._thermodynamics()
         self._sampling()
         for name in self.record.representations:
             self._net_charge(name)
+            if current_is_zero(self.record, name):
+                self.notes.append(f"the current of '{name}' is zero: it does not conduct")
+                continue
             self._attempt(f"conductivity of '{name}' from its spectrum", partial(self._spectral, name))
             self._attempt(f"conductivity of '{name}' by Einstein-Helfand", partial(self._einstein, name))
             self._attempt(f"conductivity of '{name}' by Green-Kubo", partial(self._green_kubo, name))
@@ -68,8 +77,12 @@ class _Summary:
                 self._attempt(f"diffusion of {species} ({name} frame)", partial(self._diffusion, frame, s))
         self._tagged()
         for name in self.record.representations:
-            self._nernst_einstein(name)
-        self._take(collective_results(self.record, self.state, self.units, self.results))
+            if not current_is_zero(self.record, name):
+                self._nernst_einstein(name)
+        self._take(
+            collective_results(self.record, self.state, self.units, self.results, cutoff=self.config.spectral.cutoff)
+        )
+        self._take(charge_outcome(self.record, self.config, self.state, self.units))
         return Outcome(tuple(self.results), tuple(self.curves), tuple(dict.fromkeys(self.notes)))
 
     def _attempt(self, what: str, action: Callable[[], None]) -> None:
@@ -77,6 +90,10 @@ class _Summary:
             action()
         except EstimateError as error:
             self.notes.append(f"{what}: {error}")
+
+    def _loop(self) -> None:
+        """Samples that are points of a path are no equilibrium: nothing else is made of them."""
+        self._take(loop_outcome(recorded_loop(self.record, self.config), self.units))
 
     # ---- state ------------------------------------------------------------------------------------------------------
 
@@ -112,9 +129,7 @@ class _Summary:
 
     def _species_charges(self, name: str) -> Array:
         """Charge of an atom of each species (S,), in charge units."""
-        if name == "oxidation":
-            return np.array([self.record.oxidation[species] for species in self.record.species])
-        return self.record.mean_charge
+        return self.record.charges_of(name)
 
     # ---- conductivity -----------------------------------------------------------------------------------------------
 
@@ -125,8 +140,8 @@ class _Summary:
         units, record, scale = self.units, self.record, self.state.conductivity_scale
         if record.dipole is None:
             raise EstimateError("no dipole displacement was accumulated")
-        fit = fit_displacement(record.dipole, record, 0, record.dipole.groups.index(name), self.config.einstein.window,
-                               self.config.einstein.method)  # fmt: skip
+        fit = displacement_slope(record.dipole, record, 0, record.dipole.groups.index(name),
+                                 self.config.einstein.window, self.config.einstein.method)  # fmt: skip
         window = self._window(f"conductivity of '{name}' by Einstein-Helfand", fit)
         # slope of the mean over components: d/dt ⟨Δμ_x²⟩ = 2 V k_B T σ
         self._add("conductivity", name, "einstein", 0.5 * scale * fit.slope, 0.5 * scale * fit.error,
@@ -174,7 +189,9 @@ class _Summary:
     def _diffusion(self, frame: int, species: int) -> None:
         units, record = self.units, self.record
         name, where = record.species[species], record.msd.frames[frame]
-        fit = fit_displacement(record.msd, record, frame, species, self.config.msd.window, self.config.einstein.method)
+        fit = displacement_slope(
+            record.msd, record, frame, species, self.config.msd.window, self.config.einstein.method
+        )
         window = self._window(f"diffusion of {name} ({where} frame)", fit)
         self._add("diffusion", name, "msd", 0.5 * fit.slope * units.diffusion, 0.5 * fit.error * units.diffusion,
                   units.label("m^2/s"), frame=where, **window)  # fmt: skip
@@ -250,12 +267,9 @@ class _Summary:
         time, unit = self.units.picosecond, self.units.time_label
         if isinstance(found, SlopeFit):
             begin, end, origin = found.begin, found.end, {"groups": found.groups, "resolved": found.resolved}
-            if found.rule == "gls":
-                self.notes.extend(f"{what}: {reason}" for reason in found.reasons)
         else:
             begin, end, origin = found.cut, 2 * found.cut, {"batches": found.batches}
-        if found.rule == "longest":
-            self.notes.append(f"{what}: no plateau found up to {end * time:.3g} {unit}; a longer run is needed")
+        self.notes.extend(f"{what}: {reason}" for reason in found.reasons)
         return {
             "window_begin": begin * time,
             "window_end": end * time,
@@ -280,28 +294,6 @@ class _Summary:
         ends = np.array([fit.begin, fit.end])
         line = factor * (fit.intercept + fit.slope * ends)
         self._curve(f"{name}/fit", figure, f"{label}, fit", ends * time, line, x_label, y_label, style="fit")
-
-
-def fit_displacement(
-    record: DisplacementRecord, run: Record, frame: int, group: int, window: tuple[float, float] | None,
-    method: Literal["gls", "plateau"] = "gls",
-) -> SlopeFit:  # fmt: skip
-    """Slope of the mean of the three components, from all levels together."""
-    numbers, sums, counts = [], [], []
-    lags = record.counts[0].shape[1]
-    for level in range(len(record.counts)):
-        first = 1 if level == 0 else -(-lags // record.stride)
-        numbers.append(np.arange(first, lags) * record.stride**level)
-        sums.append(record.sums[level][:, frame, group, :, first:].transpose(0, 2, 1))
-        counts.append(record.counts[level][:, first:])
-    return fit_slope(
-        np.concatenate(numbers) * run.interval,
-        np.concatenate(sums, axis=1),
-        np.concatenate(counts, axis=1),
-        batch_duration=record.batch * run.interval,
-        window=window,
-        method=method,
-    )
 
 
 def _thinned(x: Array, *columns: Array) -> tuple[Array, ...]:

@@ -13,13 +13,15 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ..errors import EstimateError
 from ..record import Record
 from ..representation import STRESS_NAMES
 from ..units import Units
-from .current_spectrum import flux_spectrum
+from .current_spectrum import current_series, flux_spectrum
 from .result import Outcome, Result
+from .series_check import doubts_of_stretches
 from .spectral_part import doubts, spectral_curves, spectral_result, viscosity
 from .spectrum import Spectrum
 from .state import State
@@ -34,20 +36,31 @@ _COMPONENTS, _INDEPENDENT = 3, 5
 
 def stress_spectrum(record: Record) -> Spectrum:
     """Of one independent component, five of them averaged. Raises EstimateError where there is no spectrum."""
-    weights = np.array([[float(flux == name) for flux in record.flux_names] for name in STRESS_NAMES])
+    weights = _stress_weights(record)
     both = flux_spectrum(record, weights[:1]), flux_spectrum(record, weights[1:])
     matrix = (both[0].matrix + both[1].matrix) * (_COMPONENTS / _INDEPENDENT)
     return replace(both[0], matrix=matrix, dof=both[0].dof * _INDEPENDENT / _COMPONENTS)
 
 
-def viscosity_results(record: Record, state: State, units: Units) -> Outcome:
-    """Viscosity with its spectral density. Raises EstimateError where T or V is not known, or with too little data."""
+def viscosity_results(record: Record, state: State, units: Units, *, cutoff: float | None = None) -> Outcome:
+    """Viscosity with its spectral density; ``cutoff`` as in ``zero_frequency``.
+
+    Raises EstimateError where T or V is not known, or with too little data.
+    """
     kind = viscosity(state, units)
     spectrum = stress_spectrum(record)
-    found = zero_frequency(spectrum)
+    found = zero_frequency(spectrum, cutoff=cutoff)
     result = spectral_result(kind, "system", "spectral", spectrum, found, units)
     curves = spectral_curves("viscosity", "system", kind, spectrum, found, units)
-    return Outcome((result,), tuple(curves), tuple(doubts("viscosity", found)))
+    notes = doubts("viscosity", found)
+    if record.series is not None:
+        notes += doubts_of_stretches(current_series(record.series, _stress_weights(record)), STRESS_NAMES)
+    return Outcome((result,), tuple(curves), tuple(notes))
+
+
+def _stress_weights(record: Record) -> NDArray[np.float64]:
+    """Rows (2, F) of shear and normal components."""
+    return np.array([[float(flux == name) for flux in record.flux_names] for name in STRESS_NAMES])
 
 
 def corrected_diffusion(diffusion: Sequence[Result], eta: Result, state: State, units: Units) -> list[Result]:

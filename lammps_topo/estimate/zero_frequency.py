@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import gammaincc
+from scipy.special import gammainc, gammaincc
 
 from ..errors import EstimateError
 from .spectrum import Spectrum, schur_dof, schur_spectrum
@@ -33,11 +33,17 @@ RESOLVED = 0.08
 """Error of ln S(0) below which the plateau can be called resolved."""
 LEAKAGE = 0.5
 """Of the error: what a segment's finite length may change."""
+MOST_LEAKAGE = 0.3
+"""Of S(0): what is corrected at most."""
 MANY = 30
 """Degrees of freedom from which on the ordinate at f = 0 is used. With fewer its share is negligible, and a mean that
 was removed from a single series does not matter."""
 ALARM = 1e-4
 """Chance of a false alarm about the mean of the flux."""
+LOWEST = (1, 2, 4, 8)
+"""Numbers of the lowest bins whose mean is compared with the estimate."""
+ODD = 1e-3
+"""Chance that such a mean is so far off, from which on a plateau is doubted."""
 CUSP = 0.15
 """Weight of models without a slowest time from which on a plateau is doubted; in advance it is a fiftieth."""
 
@@ -98,10 +104,17 @@ def zero_frequency(spectrum: Spectrum, *, cutoff: float | None = None) -> ZeroFr
         density = np.append(schur_spectrum(lowest) * (spectrum.dof / dof), density)
         average, bins = _fit(density, np.append(dof / 2, shape), kept, 0, spacing)
     log_error = math.sqrt(average.variance)
+    leakage = _leakage(average, bins, density[max(kept) + 1 - first :], spacing)
+    if len(spectrum.matrix[0]) == 1:  # of eliminated fluxes it leaks in another way
+        average = replace(average, mean=average.mean - math.log1p(np.clip(leakage, -MOST_LEAKAGE, MOST_LEAKAGE)))
     below = slice(1 - first, None)  # the curve without its point at f = 0, where it has one
     curve = np.append(average.mean, average.curve[below])
     band = np.append(log_error, average.band[below])
-    doubts = [*_of_plateau(log_error, average.knee / spacing, average.cusp), *doubts]
+    doubts = [
+        *_of_plateau(log_error, average.knee / spacing, leakage, average.cusp),
+        *_of_lowest(average, bins),
+        *doubts,
+    ]
     return ZeroFrequency(
         value=math.exp(average.mean),
         error=math.exp(average.mean) * log_error,
@@ -123,6 +136,7 @@ def zero_frequency(spectrum: Spectrum, *, cutoff: float | None = None) -> ZeroFr
 class _Bins:
     centre: Array
     power: Array
+    shape: Array
     cutoffs: tuple[float, ...]
 
 
@@ -133,7 +147,23 @@ def _fit(density: Array, shape: Array, kept: list[int], first: int, spacing: flo
     prefixes = sorted({max(int(np.searchsorted(edges, number + 1, side="right")) - 1, 2) for number in kept})
     cutoffs = tuple(float(edges[bins] - 1) * spacing for bins in prefixes)
     average = warped_cepstrum(centre * spacing, power, weight, prefixes, spacing)
-    return average, _Bins(centre * spacing, power, cutoffs)
+    return average, _Bins(centre * spacing, power, weight, cutoffs)
+
+
+def _leakage(average: Average, bins: _Bins, beyond: Array, spacing: float) -> float:
+    """What a segment of length T = 1/``spacing`` adds to S(0), as a share of it.
+
+    The periodogram is S folded with T sinc²(pi f T), the mean of which, beyond a few ordinates, is 1/(2 (pi f)² T):
+    S(0) becomes S(0) + 1/(pi² T) int (S(f) - S(0))/f² df, f > 0, which is S(0) - (1/T) int |t| C(t) dt. From the
+    estimate, and the ordinates ``beyond``. A relaxation loses, a dip gains.
+    """
+    known = bins.centre > 0
+    frequency = bins.centre[known]
+    excess = (np.exp(average.curve[known] - average.mean) - 1) / frequency**2
+    total = float(excess[0] * frequency[0] + np.diff(frequency) @ (excess[1:] + excess[:-1]) / 2)
+    above = frequency[-1] + spacing * np.arange(1, beyond.size + 1)
+    total += spacing * float(((beyond / math.exp(average.mean) - 1) / above**2).sum())
+    return total * spacing / math.pi**2
 
 
 def _half_power(density: Array) -> int:
@@ -160,7 +190,7 @@ def _upper(density: Array, cutoff: float | None, spacing: float) -> list[int]:
     return [number]
 
 
-def _of_plateau(log_error: float, knee: float, cusp: float) -> list[str]:
+def _of_plateau(log_error: float, knee: float, leakage: float, cusp: float) -> list[str]:
     """Reasons not to trust a plateau whose ``knee`` is at so many ordinates."""
     reasons = []
     if not log_error <= RESOLVED:
@@ -168,10 +198,10 @@ def _of_plateau(log_error: float, knee: float, cusp: float) -> list[str]:
             f"S(0) is known to {100 * log_error:.0f} % only, from the {knee:.0f} ordinates below the knee of the "
             "spectral density: something slower could hide below; a longer run is needed"
         )
-    leakage = 1 / (2 * math.pi * knee)  # (1/T) int |t| C(t) dt / S(0) of a relaxation with that knee
-    if leakage > LEAKAGE * log_error:
+    if abs(leakage) > LEAKAGE * log_error:
         reasons.append(
-            f"the segments are too short for the error bar: their length changes S(0) by some {100 * leakage:.1g} %"
+            "the segments are too short for the error bar: their length changes S(0) by some "
+            f"{100 * abs(leakage):.1g} %"
         )
     if cusp > CUSP:
         reasons.append(
@@ -179,6 +209,18 @@ def _of_plateau(log_error: float, knee: float, cusp: float) -> list[str]:
             "needed"
         )
     return reasons
+
+
+def _of_lowest(average: Average, bins: _Bins) -> list[str]:
+    """Whether the mean of the lowest ordinates is far from the estimate, which then is too smooth for them."""
+    allowed = math.exp(math.sqrt(average.variance))  # of the estimate
+    share = np.cumsum(bins.shape)
+    sums = np.cumsum(bins.shape * bins.power / np.exp(average.curve))
+    for number in LOWEST:
+        shape, total = share[number - 1], sums[number - 1]
+        if min(gammainc(shape, total * allowed), gammaincc(shape, total / allowed)) < ODD / 2:
+            return ["the lowest ordinates do not fit a plateau: something slower hides there; a longer run is needed"]
+    return []
 
 
 def _of_mean(spectrum: Spectrum, average: Average) -> list[str]:

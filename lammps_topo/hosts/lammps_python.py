@@ -1,6 +1,6 @@
 """A LAMMPS reached through its own Python module: doors 2 and 3.
 
-Only this and :mod:`lammps_topo.hosts.global_numbers` know that module's calls.
+Only this, :mod:`lammps_topo.hosts.global_numbers` and :mod:`lammps_topo.hosts.atom_values` know that module's calls.
 """
 
 from __future__ import annotations
@@ -16,13 +16,13 @@ from ..config import load_config
 from ..errors import ConfigError, TopoError
 from ..interrupt import Sigterm, interrupted
 from ..measurement import Host, Measurement, Start
-from ..representation import GlobalFlux
+from ..representation import AtomSource, GlobalFlux
 from ..stream.block import SUMS, Array, Integers, Packed
 from ..stream.communicator import Alone, Communicator, Ranks
+from .atom_values import AtomValues
 from .global_numbers import GlobalNumbers
 
 _ATOM_VARIABLE = 1  # LMP_VAR_ATOM
-_PER_ATOM, _ARRAY, _COLUMNS = 1, 2, 5  # LMP_STYLE_ATOM, LMP_TYPE_ARRAY, LMP_SIZE_COLS
 _VECTORS = ("x", "v", "f")
 
 
@@ -79,6 +79,13 @@ class LammpsReader:
         return bool(self.lmp.extract_setting("q_flag"))
 
     @property
+    def cell(self) -> Array:
+        """(3, 3) lattice vectors as rows."""
+        low, high, xy, yz, xz = self.lmp.extract_box()[:5]
+        size = np.subtract(high, low)
+        return np.array([[size[0], 0, 0], [xy, size[1], 0], [xz, yz, size[2]]], dtype=np.float64)
+
+    @property
     def atoms(self) -> int:
         return int(self.lmp.extract_setting("nlocal"))
 
@@ -122,54 +129,17 @@ class LammpsReader:
         # LAMMPS's constants have other last digits than ours, but degrees of freedom are whole
         return float(round(freedom)) if abs(freedom - round(freedom)) < 1e-5 * freedom else freedom
 
-    def check_force(self, force: str) -> None:
-        """Refuse a ``force`` (``total``, ``c_ID``, ``f_ID``, ``d2_NAME``) that this LAMMPS does not have."""
-        if force == "total":
-            return
-        kind, _, name = force.partition("_")
-        if kind == "d2":
-            # older versions hand out such arrays without their shape
-            if not hasattr(self.lmp, "extract_atom_size"):
-                raise _no_force(force, "this LAMMPS cannot hand it out (LAMMPS of 2024 or later can)")
-            if self.lmp.extract_atom_size(force, _COLUMNS) != 3:
-                raise _no_force(force, f"atoms have no such property of 3 numbers (fix ID all property/atom {force} 3)")
-            return
-        category = "compute" if kind == "c" else "fix"
-        if not self.lmp.has_id(category, name):
-            raise _no_force(force, f"there is no {category} '{name}' with 3 per-atom columns")
+    def sample(self, has_charge: bool, values: AtomValues | None = None) -> tuple[Array, Array, float]:
+        """Rows (n, 7 or more) and sums (7,) of :class:`~lammps_topo.stream.block.Packed`, and the volume.
 
-    def _force(self, force: str) -> Any:
-        """(n, 3) of all atoms of this rank; collective."""
-        if force == "total":
-            return self._peratom("f")
-        self.check_force(force)
-        kind, _, name = force.partition("_")
-        if kind == "d2":
-            return np.asarray(self.lmp.numpy.extract_atom(force, nelem=self.atoms, dim=3)) if self.atoms else _NOBODY
-        problem = f"there is no {'compute' if kind == 'c' else 'fix'} '{name}' with 3 per-atom columns"
-        extra = () if kind == "c" else (0, 0)
-        extract = self.lmp.extract_compute if kind == "c" else self.lmp.extract_fix
-        try:
-            pointer = extract(name, _PER_ATOM, _ARRAY, *extra)  # makes a compute compute, on all ranks
-            columns = extract(name, _PER_ATOM, _COLUMNS, *extra)
-        except ValueError:  # a null pointer: nothing per atom
-            columns = 0
-        if columns != 3:
-            raise _no_force(force, problem)
-        return self.lmp.numpy.darray(pointer, self.atoms, 3) if self.atoms else _NOBODY
-
-    def sample(self, has_charge: bool, force: str | None = None) -> tuple[Array, Array, float]:
-        """Rows (n, 7 to 11) and sums (7,) of :class:`~lammps_topo.stream.block.Packed`, and the volume.
-
-        Collective with a ``force``, which is what :attr:`Measurement.force` names.
+        Collective with ``values``, the columns behind charges.
         """
-        low, high, xy, yz, xz = self.lmp.extract_box()[:5]
-        size = np.subtract(high, low)
-        cell = np.array([[size[0], 0, 0], [xy, size[1], 0], [xz, yz, size[2]]])
-        volume = float(np.prod(size))
-        forces = None if force is None else self._force(force)
+        cell = self.cell
+        volume = float(np.prod(np.diagonal(cell)))
+        more = [] if values is None else values.read(self.atoms)
         if not self.atoms:
-            return np.zeros((0, 7 + has_charge + 3 * (force is not None))), np.zeros(len(SUMS)), volume
+            width = 7 + has_charge + (0 if values is None else values.width)
+            return np.zeros((0, width)), np.zeros(len(SUMS)), volume
         image = self._peratom("image").astype(np.int64)
         turns = np.stack([(image >> (self._image_bits * axis)) & self._image_mask for axis in range(3)], axis=1)
         x = self._peratom("x") + (turns - self._image_zero) @ cell
@@ -178,9 +148,20 @@ class LammpsReader:
         columns = [self._peratom("id")[:, None], x, v]
         if has_charge:
             columns.append(self._peratom("q")[:, None])
-        if forces is not None:
-            columns.append(forces)
-        return np.concatenate(columns, axis=1)[self._kept()], sums, volume
+        return np.concatenate([*columns, *more], axis=1)[self._kept()], sums, volume
+
+    @property
+    def has_molecules(self) -> bool:
+        return bool(self.lmp.extract_setting("molecule_flag"))
+
+    def molecules(self, has_charge: bool) -> dict[str, Any]:
+        """Molecules and charges of this rank's atoms of the group, and the molecules of the others."""
+        keep = self._kept()
+        ids = self._peratom("molecule").astype(np.int64)
+        outside = np.ones(len(ids), dtype=bool)
+        outside[keep] = False
+        charges = self._peratom("q")[keep].astype(np.float64) if has_charge else None
+        return {"molecules": ids[keep], "charges": charges, "other_molecules": ids[outside]}
 
     def _kept(self) -> Any:
         return slice(None) if self._members is None else np.isin(self._peratom("id"), self._members)
@@ -194,13 +175,6 @@ class LammpsReader:
             )
         array = np.asarray(self.lmp.numpy.extract_atom(name))[:number]
         return array if name in _VECTORS else array.reshape(number)
-
-
-_NOBODY: Array = np.zeros((0, 3))
-
-
-def _no_force(force: str, problem: str) -> ConfigError:
-    return ConfigError(f"key 'correlations.force' is '{force}', but {problem}")
 
 
 class PythonHost:
@@ -257,6 +231,7 @@ class PythonHost:
                 has_charge=self._has_charge,
                 has_velocity=True,
                 has_force=True,
+                has_molecules=self.reader.has_molecules,
                 name=name,
                 provenance={"door": door, "lammps": str(version), "configuration_file": config},
                 pressure_volume=self.reader.pressure_volume,
@@ -264,8 +239,7 @@ class PythonHost:
             comm,
         )
         try:
-            if (force := self.measurement.force) is not None:
-                self.reader.check_force(force)
+            self._values = AtomValues(lmp, self._atom_sources())
             fluxes = self.measurement.global_fluxes
             self._numbers = numbers(lmp, fluxes, every) if fluxes else None
         except ConfigError:
@@ -275,8 +249,15 @@ class PythonHost:
         self._sigterm = None if self.measurement.config.on_sigterm == "ignore" else Sigterm.watch()
         self._block = 0
         self._last: int | None = None
+        self._cell: Array | None = None
         self._last_sums: Array = np.zeros(len(SUMS))
         self._clear()
+
+    def _atom_sources(self) -> list[AtomSource]:
+        """What is packed behind charges: the force, if it is wanted, comes first."""
+        force = self.measurement.force
+        forces = [] if force is None else [AtomSource("correlations.force", force, 3)]
+        return [*forces, *self.measurement.atom_sources]
 
     def scheduled(self) -> AbstractContextManager[Any]:
         """A context in which LAMMPS runs, and knows at which steps there are samples."""
@@ -297,7 +278,7 @@ class PythonHost:
             raise ConfigError(
                 f"the timestep changed from {self.timestep:g} to {reader.timestep:g} during the measurement"
             )
-        rows, sums, volume = reader.sample(self._has_charge, self.measurement.force)
+        rows, sums, volume = reader.sample(self._has_charge, self._values)
         if not self._block:
             self._begin(rows, sums)
             if step == self._last and not self._new_stretch:  # it is the last one of the state that is continued
@@ -307,6 +288,7 @@ class PythonHost:
             self._deliver()
         if numbers is not None:
             self._number_values.append(numbers)
+        self._cell = reader.cell  # LAMMPS may have gone when the last block is packed
         self._steps.append(step)
         self._rows.append(rows)
         self._sums.append(sums)
@@ -380,6 +362,8 @@ class PythonHost:
         self.sample()
 
     def _edited(self) -> bool:
+        if self.measurement.config.path is not None:
+            return True  # every run begins with a point of its own
         if self.reader.step != self._last:
             return False  # a gap between steps shows by itself
         _, sums, _ = self.reader.sample(self._has_charge)
@@ -398,6 +382,7 @@ class PythonHost:
             masses=self.reader.masses_of_group(),
             total_mass=float(self.reader.masses().sum()),
             degrees_of_freedom=self.reader.degrees_of_freedom(kinetic, units.boltzmann),
+            **(self.reader.molecules(self._has_charge) if self.measurement.needs_molecules else {}),
             start=Start(now=step, first=step, positions=rows[:, 1:4], sums=system),
         )
         continued = self.measurement.continued
@@ -410,7 +395,7 @@ class PythonHost:
         self.measurement.take(packed, new_stretch=new_stretch)
 
     def _packed(self) -> Packed:
-        width = 7 + self._has_charge + 3 * (self.measurement.force is not None)
+        width = 7 + self._has_charge + self._values.width
         return Packed(
             steps=np.array(self._steps, dtype=np.int64),
             counts=np.array([len(rows) for rows in self._rows], dtype=np.int64),
@@ -418,6 +403,7 @@ class PythonHost:
             sums=np.array(self._sums).reshape(-1, len(SUMS)),
             volumes=np.array(self._volumes),
             numbers=np.array(self._number_values) if self._number_values else None,
+            cell=self._cell,
         )
 
     def _clear(self) -> None:

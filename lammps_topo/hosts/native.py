@@ -9,7 +9,7 @@ import atexit
 import ctypes
 import sys
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from ctypes import c_char, c_char_p, c_double, c_int32, c_int64
 from pathlib import Path
 from typing import Any
@@ -24,7 +24,7 @@ from ..restart import Named
 from ..stream.block import SUMS, Packed
 from ..stream.communicator import Communicator, communicator
 
-LINK_VERSION = 7
+LINK_VERSION = 9
 _MESSAGE, _NAME = 4096, 40
 
 
@@ -37,23 +37,29 @@ _CALLBACKS = ("create", "setup", "take", "vector_update", "save", "interrupt", "
 Link._fields_ = [
     ("version", c_int32), ("size", c_int32),
     ("ranks", c_int32), ("rank", c_int32), ("mpi_comm", c_int32),
-    ("has_charge", c_int32), ("world", c_int32), ("words", c_int32), ("new_stretch", c_int32),
+    ("has_charge", c_int32), ("has_molecule", c_int32),
+    ("world", c_int32), ("words", c_int32), ("new_stretch", c_int32),
     ("word", ctypes.POINTER(c_char_p)),
     ("id", c_char_p), ("group", c_char_p), ("units", c_char_p), ("lammps", c_char_p),
     ("every", c_int64), ("timestep", c_double), ("pressure_volume", c_double),
     ("want_velocity", c_int32), ("want_charge", c_int32), ("want_force", c_int32), ("vector_length", c_int32),
     ("force", c_char_p),
     ("want_numbers", c_int64), ("number", ctypes.POINTER(c_char_p)), ("number_key", ctypes.POINTER(c_char_p)),
+    ("want_values", c_int64), ("value", ctypes.POINTER(c_char_p)), ("value_key", ctypes.POINTER(c_char_p)),
+    ("value_columns", ctypes.POINTER(c_int32)), ("want_molecules", c_int32),
     ("block", c_int64),
-    ("on_sigterm", c_int32), ("goes_on", c_int32), ("checkpoint_steps", c_int64),
+    ("on_sigterm", c_int32), ("goes_on", c_int32), ("path", c_int32), ("checkpoint_steps", c_int64),
     ("atoms", c_int64), ("tag", ctypes.POINTER(c_int64)), ("type", ctypes.POINTER(c_int32)),
     ("mass", ctypes.POINTER(c_double)),
     ("total_mass", c_double), ("degrees_of_freedom", c_double),
-    ("position", ctypes.POINTER(c_double)), ("system", c_double * len(SUMS)), ("now", c_int64),
+    ("position", ctypes.POINTER(c_double)),
+    ("molecule", ctypes.POINTER(c_int64)), ("charge", ctypes.POINTER(c_double)),
+    ("other_atoms", c_int64), ("other_molecule", ctypes.POINTER(c_int64)),
+    ("system", c_double * len(SUMS)), ("now", c_int64),
     ("restarted", c_int32), ("restart_edited", c_int32), ("restart_step", c_int64), ("restart_state", c_char * _NAME),
     ("state", c_char * _NAME), ("measurement", c_char * _NAME), ("restart_measurement", c_char * _NAME),
     ("last_sample", c_int64),
-    ("samples", c_int64), ("rows", c_int64), ("width", c_int64),
+    ("samples", c_int64), ("rows", c_int64), ("width", c_int64), ("cell", c_double * 9),
     ("step", ctypes.POINTER(c_int64)), ("count", ctypes.POINTER(c_int64)),
     ("row", ctypes.POINTER(c_double)), ("sums", ctypes.POINTER(c_double)), ("volume", ctypes.POINTER(c_double)),
     ("numbers", ctypes.POINTER(c_double)),
@@ -75,7 +81,7 @@ class NativeHost:
         self._comm: Communicator | None = None
         self._measurement: Measurement | None = None
         self._force = b""
-        self._numbers: list[Any] = []
+        self._names: list[Any] = []
         # ctypes keeps no reference to callbacks stored in a structure
         self.callbacks = {name: Callback(self._safe(name, getattr(self, name))) for name in _CALLBACKS}
         for name, function in self.callbacks.items():
@@ -112,6 +118,7 @@ class NativeHost:
                 has_charge=bool(link.has_charge),
                 has_velocity=True,
                 has_force=True,
+                has_molecules=bool(link.has_molecule),
                 name=_name(path, link.id.decode(), link.world),
                 provenance={
                     "door": "fix topo",
@@ -130,12 +137,28 @@ class NativeHost:
         link.want_force = bool(self._force)
         link.force = self._force
         wanted = [(flux.key, source) for flux in self._measurement.global_fluxes for source in flux.sources]
-        self._numbers = [(c_char_p * len(wanted))(*(pair[i].encode() for pair in wanted)) for i in range(2)]
         link.want_numbers = len(wanted)
-        link.number_key, link.number = (ctypes.cast(names, ctypes.POINTER(c_char_p)) for names in self._numbers)
+        link.number_key, link.number = (self._texts([pair[i] for pair in wanted]) for i in range(2))
+        values = self._measurement.atom_sources
+        link.want_values = len(values)
+        link.value_key, link.value = (
+            self._texts([one.key for one in values]),
+            self._texts([one.source for one in values]),
+        )
+        columns = (c_int32 * len(values))(*(one.columns for one in values))
+        self._names.append(columns)
+        link.value_columns = ctypes.cast(columns, ctypes.POINTER(c_int32))
+        link.want_molecules = self._measurement.needs_molecules
         link.vector_length = len(self._measurement.thermo)
         link.on_sigterm = ("ignore", "checkpoint", "stop").index(config.on_sigterm)
         link.goes_on = config.on_error == "continue"
+        link.path = config.path is not None
+
+    def _texts(self, texts: Sequence[str]) -> Any:
+        """For the shim, which reads them at any time: kept alive."""
+        names = (c_char_p * len(texts))(*(text.encode() for text in texts))
+        self._names.append(names)
+        return ctypes.cast(names, ctypes.POINTER(c_char_p))
 
     def setup(self) -> None:
         link = self._link
@@ -146,6 +169,7 @@ class NativeHost:
             masses=_copy(link.mass, link.atoms, np.float64),
             total_mass=link.total_mass,
             degrees_of_freedom=link.degrees_of_freedom,
+            **self._molecules(),
             start=Start(
                 now=link.now,
                 first=-(-link.now // every) * every,
@@ -157,6 +181,17 @@ class NativeHost:
         link.checkpoint_steps = measurement.config.checkpoint_steps or 0
         link.last_sample = -1 if measurement.continued is None else measurement.continued.step
         link.new_stretch = measurement.new_stretch
+
+    def _molecules(self) -> dict[str, Any]:
+        """Of the atoms, if the measurement needs them."""
+        link = self._link
+        if not link.want_molecules:
+            return {}
+        return {
+            "molecules": _copy(link.molecule, link.atoms, np.int64),
+            "charges": _copy(link.charge, link.atoms, np.float64) if link.has_charge else None,
+            "other_molecules": _copy(link.other_molecule, link.other_atoms, np.int64),
+        }
 
     def _named(self) -> Named | None:
         """What the restart file says of the measurement."""
@@ -219,6 +254,7 @@ class NativeHost:
             sums=_view(link.sums, (link.samples, len(SUMS))),
             volumes=_view(link.volume, (link.samples,)).copy(),
             numbers=_view(link.numbers, (link.samples, link.want_numbers)) if link.want_numbers else None,
+            cell=np.array(link.cell[:]).reshape(3, 3),
         )
 
     def _safe(self, name: str, method: Callable[[], None]) -> Callable[[Any], int]:

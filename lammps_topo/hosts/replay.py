@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import chain
 from pathlib import Path
 
@@ -12,11 +12,13 @@ from ..config import Config
 from ..errors import ConfigError, FileError, TopoError
 from ..generations import remove_states
 from ..interrupt import Sigterm, interrupted
-from ..meaning import find_global_fluxes
+from ..meaning import find_global_fluxes, wanted_atom_values
 from ..measurement import Host, Measurement, Start
+from ..representation import AtomSource
 from ..stream.block import SUMS, Array, Packed
 from ..stream.communicator import Alone
 from .trajectory import TrajectoryFrame, open_trajectory
+from .trajectory.columns import value_columns
 
 
 def analyze(
@@ -43,7 +45,7 @@ def analyze(
             f"key '{fluxes[0].key}' needs LAMMPS, which computes '{fluxes[0].sources[0]}', but a trajectory has atoms "
             "only; 'rerun' with fix topo computes it along one"
         )
-    frames = open_trajectory(path)
+    frames = open_trajectory(path, values=wanted_atom_values(config))
     first = next(frames, None)
     second = next(frames, None)
     if first is None or second is None:
@@ -62,6 +64,8 @@ def analyze(
         masses=masses,
         total_mass=float(masses.sum()),
         degrees_of_freedom=freedom,
+        charges=first.q,
+        molecules=first.mol,
         start=Start(
             now=first.step, first=first.step, positions=np.asarray(first.x), sums=np.zeros(len(SUMS)), replay=True
         ),
@@ -71,7 +75,9 @@ def analyze(
     sigterm, written = Sigterm.watch(), False
     try:
         for chunk in _chunks(rest, block, second.step - first.step, config.checkpoint_steps):
-            measurement.take(_pack(chunk, masses, has_velocity, has_charge, force is not None))
+            measurement.take(
+                _pack(chunk, masses, has_velocity, has_charge, force is not None, measurement.atom_sources)
+            )
             read += len(chunk)
             if progress is not None:
                 progress(read)
@@ -136,11 +142,21 @@ def _measurement(
         has_charge=first.q is not None,
         has_velocity=first.v is not None,
         has_force=first.f is not None,
+        has_molecules=first.mol is not None,
         name=name or Path(path).name.split(".")[0],
         provenance={"door": "analyze", "trajectory": str(path)},
         labels=labels,
     )
     measurement = Measurement(config, host, Alone())
+    for source in measurement.atom_sources:
+        if source.source not in first.values:
+            names = value_columns(source.source, source.columns)
+            columns = names[0] if len(names) == 1 else f"{names[0]} to {names[-1]}"
+            measurement.close()
+            raise ConfigError(
+                f"key '{source.key}' is '{source.source}', but '{path}' has no column {columns} (of a file that ASE "
+                f"reads: no such array of {source.columns} column{'s' * (source.columns > 1)})"
+            )
     return measurement, _masses(path, config, measurement, first)
 
 
@@ -188,7 +204,12 @@ def _chunks(
 
 
 def _pack(
-    frames: list[TrajectoryFrame], masses: Array, has_velocity: bool, has_charge: bool, has_force: bool
+    frames: list[TrajectoryFrame],
+    masses: Array,
+    has_velocity: bool,
+    has_charge: bool,
+    has_force: bool,
+    sources: Sequence[AtomSource] = (),
 ) -> Packed:
     rows, sums = [], []
     for frame in frames:
@@ -206,6 +227,10 @@ def _pack(
             if frame.f is None:
                 raise FileError(f"step {frame.step} has no forces, which earlier frames have")
             columns.append(frame.f)
+        for source in sources:
+            if source.source not in frame.values:
+                raise FileError(f"step {frame.step} has no '{source.source}', which earlier frames have")
+            columns.append(frame.values[source.source])
         rows.append(np.concatenate(columns, axis=1))
         motion = np.zeros(4) if velocity is None else np.concatenate(
             ([np.einsum("i,ij,ij->", masses, velocity, velocity)], masses @ velocity)
@@ -217,4 +242,5 @@ def _pack(
         rows=np.concatenate(rows),
         sums=np.array(sums).reshape(len(frames), len(SUMS)),
         volumes=np.array([abs(np.linalg.det(frame.cell)) for frame in frames]),
+        cell=frames[-1].cell,
     )

@@ -36,6 +36,22 @@ def unbroken(text: str) -> str:
 
 
 _CAPTIONS = {
+    "gauge": (
+        "Spectral densities of the currents of all representations over 2 V kB T, and of their differences (dashed), "
+        "with one-sigma bands, from sines over the whole run, to which the ends of the run add nothing. Where two "
+        "currents differ by the time derivative of something bounded, that of the difference falls like the square "
+        "of the frequency; where it ends in a plateau, they conduct differently."
+    ),
+    "gauge-growth": (
+        "Mean square difference of the dipoles that two currents have displaced, with one-sigma bands: left on "
+        "logarithmic axes, right the range of the fit. Where it stays bounded, both conductivities are the same; where "
+        "it grows linearly, the current a − b conducts by itself."
+    ),
+    "loop": (
+        "Dipole displaced from the first point of the path on, in units of charge times cell vector, along each of "
+        "them. At the end of a closed path it is the topological charge, a whole number where the charges follow from "
+        "the electrons. What the windings of the atoms do not account for is pumped."
+    ),
     "spectrum": (
         "Spectral density of the charge current over 2 V kB T: its value at zero frequency (point with error bar) is "
         "the conductivity. Thin: the periodogram, neighbouring ordinates averaged for display; thick: the estimate of "

@@ -15,7 +15,7 @@ from ..estimate.result import Curve, Result
 from ..store import Results
 from . import motion_figures
 from .captions import caption, details
-from .drawing import FAINT, INK, legend, line, logarithmic, name_axes, padded, panels, settings, svg
+from .drawing import COLOURS, FAINT, INK, legend, line, logarithmic, name_axes, padded, panels, settings, svg
 from .painting import (
     Scene,
     Series,
@@ -39,6 +39,7 @@ from .wording import quantity_text
 
 #: Figures in the order of the page; others follow.
 _ORDER = (
+    *("gauge", "gauge-growth"),
     *("spectrum", "cutoffs", "segments", "dipole", "green-kubo", "correlation", "frequency"),
     *("heat", "viscosity", "msd"),
     *("velocity", "force", "memory", "friction"),
@@ -58,6 +59,9 @@ _TITLES = {
     "force": "Force autocorrelation and its spectrum",
     "memory": "Memory kernel: its decay and its tail",
     "friction": "Friction: integral of the memory kernel",
+    "gauge": "Currents by different charges, and their differences",
+    "gauge-growth": "Displaced dipoles by different charges: do they drift apart?",
+    "loop": "Dipole displaced along the loop",
 }
 
 
@@ -291,9 +295,32 @@ def _frequency(scene: Scene) -> Figure:
     return figure
 
 
+def _gauge(scene: Scene) -> Figure:
+    """Currents in full, differences dashed."""
+    figure, (axes,) = panels(height=4.2)
+    entries: list[tuple[object, str]] = []
+    for index, curve in enumerate(scene.curves):
+        style: dict[str, Any] = {"color": COLOURS[index % len(COLOURS)], "linewidth": 1.6}
+        style["linestyle"] = (0, (4, 2)) if curve.style == "difference" else "-"
+        x, y, error = finite(curve, log_x=True, log_y=True)
+        axes.plot(x, y, **style)
+        if error is not None:
+            axes.fill_between(
+                x, np.maximum(y - error, 0.1 * y), y + error, color=style["color"], alpha=0.2, linewidth=0
+            )
+        entries.append((Line2D([], [], **style), curve.label))
+    name_axes(axes, scene.x_label, scene.y_label)
+    set_limits(axes, scene.curves, x_log=True, y_log=True)
+    logarithmic(axes, x=True, y=True)
+    legend(figure, entries, columns=3)
+    return figure
+
+
 _PAINTERS: dict[str, Callable[[Scene], Figure]] = {
     "spectrum": _spectrum,
     "frequency": _frequency,
+    "gauge": _gauge,
+    "gauge-growth": _displacements,
     "heat": _spectrum,
     "viscosity": _spectrum,
     "cutoffs": _cutoffs,

@@ -14,8 +14,10 @@ from ..errors import FileError
 from ..estimate.result import Result
 from ..store import Results, read_results, replace_file
 from ..units import unit_style
+from .charges import TITLE as CHARGES_TITLE
+from .charges import answer, verdicts
 from .figures import draw_figures
-from .page_tables import tables
+from .page_tables import CHARGES, tables
 from .wording import (
     STATE,
     Fact,
@@ -82,8 +84,12 @@ def render(results: Results, numbers_file: str) -> str:
         name=_stem(results.path),
         composition=composition(results.record),
         summary=_summary(results),
-        tables=tables(outcome.results, results.record.frame),
+        tables=tables([one for one in outcome.results if one.quantity not in CHARGES], results.record.frame),
+        charge_tables=tables([one for one in outcome.results if one.quantity in CHARGES], results.record.frame),
         notes=outcome.notes,
+        charges_title=CHARGES_TITLE,
+        answer=answer(outcome.results, results.record),
+        charges=verdicts(outcome.results, results.record),
         figures=[(drawing, Markup(drawing.svg)) for drawing in draw_figures(results)],
         numbers=[_number_row(result) for result in outcome.results],
         numbers_file=numbers_file,

@@ -39,6 +39,10 @@ _LEADS = {
     "independently of one another.",
     "partial_conductivity": "Pairs of species and, with ‘all’, their sums over the other species, in the frame of the "
     "currents; an unlike pair counts twice in the total, which is the sum over species.",
+    "constant_charge": "The charges by species that describe the current best at zero frequency, neutral together; an "
+    "integer is named where the data support it.",
+    "carrier_conductivity": "Ions against the species that are marked as carriers; a cross part counts twice, so that "
+    "they sum up to the conductivity.",
     "transference_number": "Share of a species in the conductivity, in the frame of the currents. In the barycentric "
     "frame of a binary salt it is a ratio of masses.",
     "conductivity_tensor": "From the Cartesian components of the current as fluxes of their own.",
@@ -81,7 +85,22 @@ def _frame(result: Result) -> str:
     return f"{result.details.get('frame', 'any')} frame"
 
 
+_COMPARISONS = {
+    "gauge": "verdict",
+    "conductivity_difference": "difference",
+    "gauge_growth": "current a − b",
+    "coherence": "coherence",
+}
 _GROUPS = (
+    _Group(
+        "Comparison of charge representations",
+        "The verdicts hold together with the confidence that is given. Difference: of the conductivities, with its own "
+        "error; current a − b: what it conducts by itself, from the lowest sines of the displaced dipoles and from "
+        "their growth. Both should be zero for equivalent charges, and the coherence 1.",
+        ("gauge", "conductivity_difference", "gauge_growth", "coherence"),
+        _of,
+        lambda result: _COMPARISONS.get(result.quantity, _quantity(result)),
+    ),
     _Group(
         "Memory kernel",
         "Γ(0) from the kernel and from the forces, kB T⟨a²⟩/⟨v²⟩² with a = F/m (⟨F²⟩/(kB T) where m⟨v²⟩ is kB T): "
@@ -112,6 +131,10 @@ _GROUPS = (
         _quantity,
     ),
 )
+
+
+#: Quantities whose tables stand in a section of their own.
+CHARGES = (*_COMPARISONS, "constant_charge", "carrier_conductivity")
 
 
 def tables(results: Sequence[Result], frame: str) -> list[Table]:

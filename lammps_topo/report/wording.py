@@ -22,6 +22,12 @@ _QUANTITIES = {
     "thermal_conductivity_difference": "difference of thermal conductivities",
     "partial_conductivity": "conductivity by species",
     "seebeck_coefficient": "Seebeck coefficient",
+    "gauge": "do they conduct alike?",
+    "conductivity_difference": "difference of conductivities",
+    "gauge_growth": "conductivity of the current a − b",
+    "coherence": "coherence at zero frequency",
+    "constant_charge": "best constant charge",
+    "carrier_conductivity": "conductivity of ions and carriers",
     "isotropy": "isotropy: chance of so anisotropic a tensor in an isotropic system",
     "initial_kernel": "memory kernel at t = 0",
     "zero_crossing": "first zero",
@@ -38,6 +44,7 @@ _METHODS = {
     "green-kubo": "Green-Kubo",
     "spectral-alone": "spectrum, nothing eliminated",
     "onsager": "spectral matrix",
+    "sines": "lowest sines of the displaced dipole",
     "dipole": "dipole fluctuations",
     "msd, Yeh-Hummer": "mean square displacement, infinite box (Yeh-Hummer)",
     "nernst-einstein": "Nernst-Einstein",
@@ -64,7 +71,9 @@ _CHOSEN = ("conductivity", "diffusion")
 STATE = ("temperature", "volume", "duration")
 _ORDER = (
     *STATE,
+    *("topological_charge", "winding_number"),
     *("conductivity", "diffusion", "mobility", "haven_ratio"),
+    *("gauge", "conductivity_difference", "gauge_growth", "coherence", "constant_charge", "carrier_conductivity"),
     *("partial_conductivity", "transference_number", "conductivity_tensor", "isotropy", "dielectric_constant"),
     *("thermal_conductivity", "thermal_conductivity_difference", "seebeck_coefficient", "viscosity"),
     *("friction", "initial_kernel", "memory_time", "zero_crossing", "minimum", "minimum_time"),
@@ -150,6 +159,8 @@ def unit_text(unit: str) -> str:
 
 def quantity_with_unit(result: Result) -> str:
     """``79.1 ± 8.9 S/m``, ``(3.15 ± 0.06) × 10⁻⁹ m²/s``."""
+    if result.quantity == "gauge":  # the verdict is the answer
+        return value_text(result.details.get("verdict", "unknown"))
     unit = "" if math.isnan(result.value) else unit_text(result.unit)
     return f"{with_error(result.value, result.error)} {unit}".strip()
 
@@ -205,8 +216,13 @@ def essentials(result: Result) -> list[str]:
         parts.append(f"P* = {value_text(details['order'])} ({origin_text(details.get('order_origin', 'unknown'))})")
     if "resolved" in details and not details["resolved"]:
         parts.append("NOT RESOLVED")
-    if "verdict" in details:
+    if result.quantity == "gauge":
+        parts.append(f"chance of such data if they do: {number(result.value, 2)}")
+    elif "verdict" in details:
         parts.append(value_text(details["verdict"]))
+    parts += _of_charges(details)
+    if "pumped" in details:
+        parts.append(f"predicted {value_text(details.get('predicted'))}, pumped {value_text(details['pumped'])}")
     if "eliminated" in details:
         parts.append(f"{value_text(details['eliminated'])} eliminated")
     if "fixed" in details:
@@ -253,6 +269,29 @@ def essentials(result: Result) -> list[str]:
     if "frame" in details:
         parts.append(f"{details['frame']} frame")
     return parts if parts or result.quantity in _ORDER else all_details(result)
+
+
+def _of_charges(details: Mapping[str, Any]) -> list[str]:
+    """What belongs to comparisons of charges."""
+    parts = []
+    if "currents" in details:
+        parts.append(f"currents: {value_text(details['currents'])}")
+    if "growth" in details:
+        parts.append(f"displaced dipoles: {value_text(details['growth'])}")
+    if "upper_limit" in details:
+        parts.append(f"below {_with_unit(details, 'upper_limit')}")
+    if "saturation" in details:
+        parts.append(f"they stay at {_with_unit(details, 'saturation')}")
+    if "confidence" in details:
+        parts.append(f"{number(100 * details['confidence'], 4)} % confidence")
+    if "tolerance" in details:
+        parts.append(f"tolerance {share_text(details['tolerance'])}")
+    if "oxidation" in details:
+        agrees = "" if details.get("oxidation_agrees") else ", which does not agree"
+        parts.append(f"given {details['oxidation']:+g}{agrees}".replace("-", "−"))
+    if "rest" in details:
+        parts.append(f"the rest {value_text(details['rest'])}")
+    return parts
 
 
 def all_details(result: Result) -> list[str]:
@@ -385,7 +424,7 @@ def _flattened(data: Mapping[str, Any], prefix: str = "") -> Iterable[tuple[str,
         if isinstance(value, Mapping) and value:
             yield from _flattened(value, f"{prefix}{key}.")
         else:
-            yield prefix + key, value
+            yield f"{prefix}{key}", value
 
 
 def _chosen(key: str, results: Results) -> tuple[str, str]:

@@ -9,6 +9,7 @@ import numpy as np
 
 from ..errors import StreamError
 from .block import SUMS, Array, Block, Integers, Packed, Totals
+from .charges import Assignment, Charges
 from .communicator import Communicator, agree
 from .ownership import Misfit, Ownership
 from .snapshot import Snapshot
@@ -22,10 +23,12 @@ class Assembly:
 
     Parameters
     ----------
-    has_velocity, has_charge, has_force : which columns follow tag and position in the packed rows, in this order
+    has_velocity, has_charge, has_force : which columns follow tag and position in the packed rows, in this order;
+        behind them are those of ``assignments``
     mass : of the whole system, not only of the group
     every, interval : timesteps and time between samples
     numbers : names of the global numbers that come with each sample
+    assignments : of charges, besides that of ``q``
     """
 
     def __init__(
@@ -40,6 +43,7 @@ class Assembly:
         every: int,
         interval: float,
         numbers: Sequence[str] = (),
+        assignments: Sequence[Assignment] = (),
     ) -> None:
         self._comm = comm
         self._numbers = tuple(numbers)
@@ -47,7 +51,10 @@ class Assembly:
         position, velocity, charge = 3, 3 * has_velocity, 1 * has_charge
         self._velocity = slice(position, position + velocity) if has_velocity else None
         self._charge = position + velocity if has_charge else None
-        self._force = slice(position + velocity + charge, position + velocity + charge + 3) if has_force else None
+        sources = position + velocity + charge + 3 * has_force
+        self._force = slice(sources - 3, sources) if has_force else None
+        self._charges = Charges([Assignment()] * has_charge + list(assignments), ownership.species)
+        self._sources = slice(sources, sources + sum(self._charges.columns) - charge)
         self._mass = mass
         self._every = every
         self._interval = interval
@@ -58,15 +65,19 @@ class Assembly:
         self._reference: Array = np.zeros((3, own))
         self._centre: Array = np.zeros(3)
         self._before: Array = np.zeros((3, own))  # displacement at the last sample
-        self._charge_before: Array = np.zeros(own)
 
     @property
     def nbytes(self) -> int:
-        return int(self._reference.nbytes + self._before.nbytes + self._charge_before.nbytes + self._ownership.nbytes)
+        return int(self._reference.nbytes + self._before.nbytes + self._charges.nbytes + self._ownership.nbytes)
 
     def restart_stretch(self) -> None:
         """The next block begins a new stretch, whatever its step."""
         self._last_step = None
+
+    @property
+    def weights(self) -> list[Array]:
+        """(n,) of the assignments that stay, as the measurement began with them."""
+        return self._charges.weights
 
     @property
     def positions(self) -> Array:
@@ -91,7 +102,7 @@ class Assembly:
         held = {name: value for name, value in known.items() if value is not None}
         return Snapshot(
             {"index": self._index, "centre": self._centre, **held},
-            atoms={"reference": self._reference, "before": self._before, "charge_before": self._charge_before},
+            atoms={"reference": self._reference, "before": self._before, "charge_before": self._charges.before},
         )
 
     def restore(self, state: Snapshot) -> None:
@@ -99,7 +110,7 @@ class Assembly:
         self._last_step = state.number("last_step") if "last_step" in state else None
         self._volume = float(state["volume"]) if "volume" in state else None
         self._reference, self._before = state["reference"], state["before"]
-        self._charge_before = state["charge_before"]
+        self._charges.restore(state["charge_before"])
 
     @property
     def volume(self) -> float:
@@ -125,14 +136,14 @@ class Assembly:
         displacement = fields[:3]
         displacement -= self._reference[:, None, :]
         velocity = None if self._velocity is None else fields[self._velocity]
-        charge = None if self._charge is None else fields[self._charge]
         force = None if self._force is None else fields[self._force]
-        if charge is not None and begins:
-            self._charge_before = charge[0].copy()
         if misfit is not None:
             fields[...] = 0.0
+        charges = self._charges.of_samples(self._charge_columns(fields))
+        if begins:
+            self._charges.begin(charges)
         failed = trouble is not None or misfit is not None
-        totals = self._totals(packed, displacement, velocity, charge, force, failed)
+        totals = self._totals(packed, displacement, velocity, charges, force, failed)
         if totals is None:
             self._raise(packed, trouble, misfit)
         if begins:
@@ -145,24 +156,31 @@ class Assembly:
             first=self._index,
             displacement=displacement,
             velocity=velocity,
-            charge=charge,
+            charge=None if self._charge is None else fields[self._charge],
             force=force,
             species=self._ownership.species,
             totals=totals,
         )
         self._before = displacement[:, -1].copy()
-        if charge is not None:
-            self._charge_before = charge[-1].copy()
+        self._charges.remember(charges)
         self._index += len(packed)
         self._last_step = int(steps[-1])
         return block
+
+    def _charge_columns(self, fields: Array) -> Array:
+        """Those of all assignments, one behind the other."""
+        if self._charge is None:
+            return fields[self._sources]
+        if self._sources.start == self._sources.stop:  # a view, where there is nothing but q
+            return fields[self._charge : self._charge + 1]
+        return np.concatenate((fields[self._charge : self._charge + 1], fields[self._sources]))
 
     def _totals(
         self,
         packed: Packed,
         displacement: Array,
         velocity: Array | None,
-        charge: Array | None,
+        charges: Sequence[Array],
         force: Array | None,
         failed: bool,
     ) -> Totals | None:
@@ -170,11 +188,9 @@ class Assembly:
         parts: list[Array] = [np.full((number, 1), float(failed)), packed.sums, _by_species(displacement, species)]
         if velocity is not None:
             parts.append(_by_species(velocity, species))
-        if charge is not None:
-            parts.append(np.stack([charge[:, atoms].sum(axis=1) for atoms in species], axis=1))
-            parts.append(self._dipole_step(displacement, charge))
-            if velocity is not None:
-                parts.append(_by_species(velocity, species, charge))
+        moved = np.concatenate((self._before[:, None], displacement), axis=1) if charges else displacement
+        carried = self._charges.sums(charges, moved, velocity)
+        parts += carried
         if force is not None:
             parts.append(_by_species(force, species))
         if packed.numbers is not None:
@@ -185,21 +201,19 @@ class Assembly:
             return None
         sums = dict(zip(SUMS, next(summed).T, strict=True))
         shape = (number, len(species), 3)
-        moved = next(summed).reshape(shape)
+        away = next(summed).reshape(shape)
         flow = next(summed).reshape(shape) if velocity is not None else None
-        total_charge = next(summed) if charge is not None else None
-        dipole = next(summed).reshape(shape) if charge is not None else None
-        current = next(summed).reshape(shape) if charge is not None and velocity is not None else None
+        charge, dipole, current = self._charges.totals([next(summed) for _ in carried], number, velocity is not None)
         push = next(summed).reshape(shape) if force is not None else None
         numbers = next(summed) if packed.numbers is not None else None
         centre = np.stack([sums[f"moment_{axis}"] for axis in "xyz"], axis=1) / self._mass
         drift = np.stack([sums[f"momentum_{axis}"] for axis in "xyz"], axis=1) / self._mass
         return Totals(
-            displacement=moved,
+            displacement=away,
             velocity=flow,
             current=current,
             dipole_step=dipole,
-            charge=total_charge,
+            charge=charge,
             force=push,
             numbers=numbers,
             volume=packed.volumes,
@@ -207,15 +221,6 @@ class Assembly:
             centre_velocity=drift if velocity is not None else None,
             kinetic=sums["kinetic"],
         )
-
-    def _dipole_step(self, displacement: Array, charge: Array) -> Array:
-        """Σ ½(q_k-1 + q_k)(r_k − r_k-1) by species, (B, 3 S): physics.md §2, second order in the sampling interval."""
-        moved = np.concatenate((self._before[:, None], displacement), axis=1)
-        if (charge == self._charge_before).all():  # constant charges: the sum telescopes, without rounding
-            held = np.broadcast_to(self._charge_before, moved.shape[1:])
-            return np.diff(_by_species(moved, self._ownership.species, held), axis=0)
-        charges = np.concatenate((self._charge_before[None], charge), axis=0)
-        return _by_species(np.diff(moved, axis=1), self._ownership.species, 0.5 * (charges[1:] + charges[:-1]))
 
     def _raise(self, packed: Packed, trouble: str | None, misfit: Misfit | None) -> NoReturn:
         """Agree on the first problem of all ranks, and raise it."""
@@ -284,12 +289,6 @@ class Assembly:
             )
 
 
-def _by_species(vectors: Array, species: tuple[slice, ...], weights: Array | None = None) -> Array:
-    """Sums of ``vectors`` (3, B, n), times ``weights`` (B, n), over the atoms of each species: (B, 3 S)."""
-    sums = [
-        vectors[:, :, atoms].sum(axis=2)
-        if weights is None
-        else np.einsum("cbn,bn->cb", vectors[:, :, atoms], weights[:, atoms])
-        for atoms in species
-    ]
-    return np.concatenate(sums, axis=0).T
+def _by_species(vectors: Array, species: tuple[slice, ...]) -> Array:
+    """Sums of ``vectors`` (3, B, n) over the atoms of each species: (B, 3 S)."""
+    return np.concatenate([vectors[:, :, atoms].sum(axis=2) for atoms in species], axis=0).T

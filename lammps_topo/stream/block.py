@@ -22,10 +22,12 @@ class Packed:
     ----------
     steps : (B,) timesteps, ``every`` apart
     counts : (B,) rows of each sample
-    rows : (sum(counts), 1 + width) tag, unwrapped x y z, then the requested of vx vy vz, q, fx fy fz, in this order
+    rows : (sum(counts), 1 + width) tag, unwrapped x y z, then the requested of vx vy vz, q, fx fy fz, and of other
+        charges, in this order
     sums : (B, 7) see :data:`SUMS`; kinetic is Σ m v², not halved
     volumes : (B,)
     numbers : (B, G) global numbers of LAMMPS that fluxes are made of, or None; those of rank 0 count
+    cell : (3, 3) lattice vectors as rows at the last sample, where the host says them
     """
 
     steps: Integers
@@ -34,6 +36,7 @@ class Packed:
     sums: Array
     volumes: Array
     numbers: Array | None = None
+    cell: Array | None = None
 
     def __len__(self) -> int:
         return len(self.steps)
@@ -48,6 +51,7 @@ class Packed:
             self.sums[:number],
             self.volumes[:number],
             None if self.numbers is None else self.numbers[:number],
+            cell=self.cell,
         )
 
 
@@ -55,13 +59,16 @@ class Packed:
 class Totals:
     """Sums over the atoms of all ranks, the same on every rank. S species, B samples; laboratory frame.
 
+    There are A assignments of charges Z (see :mod:`~lammps_topo.stream.charges`), the first one LAMMPS's ``q`` if there
+    is any.
+
     Attributes
     ----------
     displacement : (B, S, 3) Σ of the displacements since the stretch began
     velocity : (B, S, 3) or None
-    current : (B, S, 3) Σ q v, or None without charges or velocities
-    dipole_step : (B, S, 3) Σ ½(q_k-1 + q_k)(r_k − r_k-1), or None without charges; 0 at the first sample of a stretch
-    charge : (B, S) Σ q, or None
+    current : (B, A, S, 3) Σ Z·v, or None without velocities
+    dipole_step : (B, A, S, 3) Σ ½(Z_k-1 + Z_k)·(r_k − r_k-1); 0 at the first sample of a stretch
+    charge : (B, A, S, 3, 3) Σ Z
     centre : (B, 3) displacement of the centre of mass of the whole system
     centre_velocity : (B, 3) its velocity, or None
     kinetic : (B,) Σ m v² of the whole system
@@ -73,8 +80,8 @@ class Totals:
     displacement: Array
     velocity: Array | None
     current: Array | None
-    dipole_step: Array | None
-    charge: Array | None
+    dipole_step: Array
+    charge: Array
     centre: Array
     centre_velocity: Array | None
     kinetic: Array
@@ -93,7 +100,7 @@ class Block:
     first : index of the first sample within its stretch; 0 means that a new stretch begins with this block
     displacement : (3, B, n) since the stretch began, laboratory frame
     velocity : (3, B, n) or None
-    charge : (B, n) or None
+    charge : (B, n) LAMMPS's ``q``, or None
     species : slice of the atoms of each species
     totals : sums over all ranks
     force : (3, B, n) or None; the whole force on an atom, or the part of it that the measurement asked for

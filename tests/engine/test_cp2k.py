@@ -2,32 +2,19 @@
 
 from __future__ import annotations
 
-import importlib.util
 import shutil
-import sys
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
+from agi_scripts import script
 
 ase = pytest.importorskip("ase")
 pytest.importorskip("ase.io")
 
-AGI = Path(__file__).resolve().parents[2] / "potentials" / "agi-mliap"
 CP2K = "cp2k.psmp"
 
 needs_cp2k = pytest.mark.skipif(shutil.which(CP2K) is None, reason="no CP2K: apt-get install cp2k cp2k-data")
-
-
-def script(name: str) -> Any:
-    spec = importlib.util.spec_from_file_location(name, AGI / f"{name}.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module  # for the dataclass, which looks up its module
-    spec.loader.exec_module(module)
-    return module
 
 
 def test_dynamics_are_drawn_in_silver_iodide_order_and_follow_the_seed() -> None:

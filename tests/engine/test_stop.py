@@ -78,6 +78,33 @@ def test_the_run_ends_and_the_rest_is_executed(ranks, lmp, tmp_path):
     assert 2 <= len(progress) <= 12
 
 
+def test_viscosity_and_thermal_conductivity_end_a_run(lmp, tmp_path):
+    """Products of velocities relax twice and three times as fast; centre of mass at rest (``zero yes``)."""
+    lines = SYSTEM.replace("0.05 123", "0.05 123 zero yes") + (
+        "compute ke all ke/atom\ncompute pe all pe/atom\ncompute st all stress/atom NULL virial\n"
+        "compute flux all heat/flux ke pe st\n"
+    )
+    wanted = "stop.viscosity.relative_error 0.06 stop.thermal_conductivity.relative_error 0.06"
+    screen = lmp(
+        f"{lines}fix topo all topo 2 heat c_flux stress c_thermo_press {wanted}\nrun {ENDLESS}\nprint 'all is done'\n",
+        tmp_path,
+    ).stdout
+    assert screen.count("\nall is done") == 1
+    assert "Pa s +- " in screen
+    assert "W/m/K +- " in screen
+    results = read_results(tmp_path / "topo.topo.h5")
+    note = next(note for note in results.outcome.notes if note.startswith("stop: "))
+    assert "viscosity to 6 %, thermal_conductivity:energy to 6 % was reached after " in note
+    found = {(r.quantity, r.method): r for r in results.outcome.results}
+    thermal, volume, mass = 300 * 1.380649e-23, (2 * 5.6e-10) ** 3, 30 * 1.66053907e-27
+    viscosity = 32 * thermal * 0.05e-12 / 2 / volume
+    conductivity = 2.5 * 32 * thermal * 1.380649e-23 * 0.05e-12 / 3 / mass / volume
+    for quantity, exact in (("viscosity", viscosity), ("thermal_conductivity", conductivity)):
+        result = found[quantity, "spectral"]
+        assert result.error < 1.25 * 0.06 * result.value
+        assert result.value == pytest.approx(exact, abs=4 * result.error + 0.05 * exact)  # 32 atoms, 8 fs
+
+
 def test_pieces_that_are_left_are_passed_over(lmp, tmp_path):
     screen = lmp(
         f"{SYSTEM}fix topo all topo 10 {QUICK}\nrun {ENDLESS} every 5000 'print piece'\nrun 200\nprint 'all is done'\n",

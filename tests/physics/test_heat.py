@@ -8,13 +8,14 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from lammps_topo.config import Config
+from lammps_topo.config import Config, Precision
 from lammps_topo.estimate.collective_results import collective_results
 from lammps_topo.estimate.result import Outcome, Result
 from lammps_topo.estimate.spectral_results import spectral_results
 from lammps_topo.estimate.spectrum import cross_periodogram
 from lammps_topo.estimate.state import state_of
 from lammps_topo.estimate.transport_quantity import QUANTITIES
+from lammps_topo.estimate.wanted import wanted_estimate, wanted_names
 from lammps_topo.record import DisplacementRecord, PeriodogramRecord, Record, SeriesRecord
 from lammps_topo.synthetic import autoregressive
 from lammps_topo.synthetic_spectra import INTERVAL, Fluxes, catalogue
@@ -194,6 +195,22 @@ def test_tensor_and_its_verdict():
     )
 
 
+def test_tensor_is_resolved_where_the_conductivity_is():
+    # an element has a third of the data: errors larger by sqrt(3) belong to the same plateau
+    sodium = catalogue()["ar1-50"].sample(150_000, rng=np.random.default_rng(3))[:, 0]
+    record = record_of(
+        {"number/Na": sodium, "number/Cl": -sodium / 2, "atomic/Na": sodium, "atomic/Cl": sodium / 2},
+    )
+    config = Config()
+    whole = spectral_results("oxidation", record, config, state_of(record, config), unit_style("metal"))
+    conductivity = find(whole, "conductivity", "oxidation", "spectral")
+    element = find(outcome_of(record), "conductivity_tensor", "oxidation, xx")
+    assert conductivity.details["resolved"]
+    assert element.details["resolved"]
+    assert element.error / element.value == pytest.approx(3**0.5 * conductivity.error / conductivity.value, rel=0.5)
+    assert not find(outcome_of(record_of(salt())), "conductivity_tensor", "oxidation, xx").details["resolved"]
+
+
 def test_conductivity_against_frequency():
     record = record_of(salt(100_000))
     config = Config()
@@ -235,6 +252,11 @@ def liquid(samples: int = 40_000) -> tuple[dict[str, Array], float]:
     return fluxes, process.zero_frequency
 
 
+def salt_with_stress() -> dict[str, Array]:
+    """Energy fluxes and stress at once."""
+    return salt() | {name: flux for name, flux in liquid()[0].items() if name.startswith("stress/")}
+
+
 def test_viscosity_of_five_components():
     fluxes, zero = liquid()
     found = find(outcome_of(record_of(fluxes)), "viscosity", "system")
@@ -250,6 +272,17 @@ def test_viscosity_of_five_components():
     two = cross_periodogram(fluxes["stress/normal"][:, None, :], INTERVAL).matrix[:, 0, 0].real
     factor = scale / (2 * VOLUME * 8.617333262e-5 * TEMPERATURE)
     assert curve.y[1] == pytest.approx(factor * 0.6 * (three + two)[1], rel=1e-6)
+
+
+def test_a_given_highest_frequency_is_that_of_heat_and_viscosity_too():
+    record, config = record_of(salt_with_stress()), Config.model_validate({"spectral": {"cutoff": 5.0}})
+    found = collective_results(record, state_of(record, config), unit_style("metal"), [], cutoff=5.0)
+    for quantity, of in (("thermal_conductivity", "a"), ("viscosity", "system")):
+        result = find(found, quantity, of, "spectral")
+        assert result.details["highest_origin"] == "given"
+        assert result.details["highest"] == pytest.approx(5.0, rel=0.1)
+        known = wanted_estimate(record, config, quantity if of == "system" else f"{quantity}:{of}", Precision(error=1))
+        assert known.value == pytest.approx(result.value)
 
 
 def test_correction_for_the_size_of_the_box():
@@ -295,3 +328,36 @@ def test_a_constant_energy_flux():
     fluxes["energy/a"] = np.zeros((2000, 3))
     notes = outcome_of(record_of(fluxes)).notes
     assert any(note.startswith("thermal conductivity of 'a': ") for note in notes)
+
+
+# ---- what a run may wait for -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["thermal_conductivity:a", "viscosity"])
+def test_what_a_run_waits_for_is_what_the_results_hold(name):
+    record = record_of(salt_with_stress())
+    quantity, _, of = name.partition(":")
+    result = find(outcome_of(record), quantity, of or "system", "spectral")
+    known = wanted_estimate(record, Config(), name, Precision(relative_error=0.06))
+    assert (known.value, known.error) == pytest.approx((result.value, result.error))
+    assert known.limit == 0.06
+    assert 0.5 < known.expected / known.relative_error < 2
+
+
+def test_names_of_what_a_run_can_wait_for():
+    names = wanted_names(["oxidation"], ["Na", "Cl"], ["a", "b"], stress=True)
+    assert names["thermal_conductivity"] == names["thermal_conductivity:a"] == "thermal_conductivity:a"
+    assert list(names) == [
+        "conductivity", "thermal_conductivity", "conductivity:oxidation", "diffusion:Na", "diffusion:Cl",
+        "thermal_conductivity:a", "thermal_conductivity:b", "viscosity",
+    ]  # fmt: skip
+
+
+def test_power_that_changes_is_noticed():
+    fluxes, _ = liquid()
+    fluxes["stress/shear"] = fluxes["stress/shear"] * np.linspace(0.7, 1.3, len(fluxes["stress/shear"]))[:, None]
+    assert any(
+        "the mean square of 'stress/shear' changes along the run" in note
+        for note in outcome_of(record_of(fluxes)).notes
+    )
+    assert not any("mean square" in note for note in outcome_of(record_of(liquid()[0])).notes)

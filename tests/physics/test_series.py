@@ -11,7 +11,7 @@ from scipy.signal import lfilter
 
 from lammps_topo import spectrum_of_files
 from lammps_topo.estimate import series_spectrum
-from lammps_topo.estimate.series_check import doubts_of_means
+from lammps_topo.estimate.series_check import doubts_of_stretches
 from lammps_topo.units import STYLES
 
 BOLTZMANN, CHARGE, ANGSTROM = 1.380649e-23, 1.602176634e-19, 1e-10
@@ -172,7 +172,7 @@ def test_replicas_and_segments_count(series, tmp_path):
 def test_stationary_series_raise_no_doubts():
     """Three components, 200 runs of 200 correlation times: 2e-5 a component and test by chance."""
     rng = np.random.default_rng(5)
-    alarms = sum(bool(doubts_of_means([markov(rng, 4000, 3)[0][:, None]], ["J"])) for _ in range(200))
+    alarms = sum(bool(doubts_of_stretches([markov(rng, 4000, 3)[0][:, None]], ["J"])) for _ in range(200))
     assert alarms <= 1
 
 
@@ -187,6 +187,17 @@ def test_a_mean_and_a_drift_are_seen(series, tmp_path):
     assert "standard errors from zero" in note
     (note,) = coefficient([tmp_path / "drift.npy"], quantity="raw").notes
     assert "drifts along the run" in note
+
+
+@pytest.mark.parametrize("transform", [lambda x: x, np.sinh], ids=["Gaussian", "heavy tails"])
+def test_power_that_changes_is_seen_and_other_is_not(transform):
+    """A temperature that rises by a third; and no alarm in 100 stationary runs, where a hundredth is expected."""
+    rng = np.random.default_rng(6)
+    ramp = np.sqrt(np.linspace(0.85, 1.15, 100000))[:, None, None]
+    for _ in range(5):
+        (note,) = doubts_of_stretches([ramp * markov(rng, 100000, 3)[0][:, None]], ["J"])
+        assert note.startswith("the mean square of 'J' changes along the run, by a factor of 1.")
+    assert not any(doubts_of_stretches([transform(markov(rng, 4000, 3)[0])[:, None]], ["J"]) for _ in range(100))
 
 
 def test_the_mean_can_be_removed(series, tmp_path):

@@ -145,6 +145,8 @@ def check_totals(run: Run, totals: Any, k: int, row: int, first: int) -> None:
     }  # fmt: skip
     for name, value in expected.items():
         found = getattr(totals, name)[row]
+        if name in ("current", "dipole_step", "charge"):  # of the one assignment
+            found = found[0] if name != "charge" else np.trace(found[0], axis1=1, axis2=2) / 3
         padded = np.array([np.zeros(found.shape[1:]) + part for part in value]) if isinstance(value, list) else value
         assert np.allclose(found, padded, rtol=1e-12, atol=1e-10), name
 

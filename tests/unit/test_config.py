@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lammps_topo.config import load_config, parse_config, words_to_overrides
+from lammps_topo.config import Config, load_config, parse_config, words_to_overrides
 from lammps_topo.errors import ConfigError
 from lammps_topo.meaning import find_global_fluxes
 
@@ -25,7 +25,22 @@ REFUSALS = {
     "temperature: -3": "key 'temperature' has the value -3, but input should be greater than 0",
     "temperature: .nan": "key 'temperature' has the value nan",
     "representations: oxidation": "'oxidation' needs a charge 'oxidation' for every species; no species is given",
-    "representations: ionic": "key 'representations.0' has the value 'ionic'",
+    "representations: ionic": "the representation 'ionic' needs a definition; without one there are oxidation, atomic",
+    "representations: [3]": "a list of names, or a mapping from names to definitions, is needed",
+    "representations: {m: {charge: q}}": "key 'representations.m.charge' has the value 'q', but a number an atom",
+    "representations: {m: {born: d_z}}": "key 'representations.m.born' has the value 'd_z', but nine numbers an atom",
+    "representations: {m: {born: {O: [1, 2]}}}": "the tensor of 'O' must be a number or three rows of three numbers",
+    "representations: {m: {born: {O: [[1, 2, .inf], [0, 0, 0], [0, 0, 0]]}}}": "the tensor of 'O' must be a number",
+    "representations: {m: {chrge: d_z}}": "unknown key 'representations.m.chrge'; did you mean 'charge'",
+    "representations: {m: {charge: d_z, molecular: atomic}}": "one of oxidation, charge, born, carriers, molecular is",
+    "representations: {m: {}}": "carriers, molecular is needed, not none",
+    "representations: {m: {molecular: born}}": "key 'representations.m.molecular' has the value 'born', but input",
+    "representations: {m: {carriers: 1}}": r"weights by type are needed, as in \{1: 1.0, 2: -2.0\}",
+    "representations: {a/b: {charge: d_z}}": "key 'representations.a/b",
+    "representations: {a - b: {charge: d_z}}": "key 'representations.a - b",
+    "representations: {energy: {charge: d_z}}": "a representation cannot be named 'energy'",
+    "representations: {atomic: {charge: d_z}}": "the representation 'atomic' takes no definition",
+    f"representations: {{{', '.join(f'r{i}: {{charge: d_z}}' for i in range(9))}}}": "there are 9 representations",
     "segments: {shortest: 101}": "an even number of samples is needed",
     "msd: {window: [3, 2]}": "begin < end",
     "correlations: {pairs: [vx]}": "key 'correlations.pairs.0' has the value 'vx', but input should be 'vv', 'ff'",
@@ -128,3 +143,23 @@ def test_global_fluxes_in_all_their_forms():
     assert find_global_fluxes(config)[2].sources == ("v_x", "v_y", "f_z[3]")
     assert find_global_fluxes(config)[3].sources == ("f_a", "f_b", "f_c", "v_d", "v_e", "v_f")
     assert find_global_fluxes(parse_config("block: 3")) == ()
+
+
+def test_definitions_stand_beside_names_and_survive_json():
+    text = """
+representations:
+  atomic:
+  model: {charge: "c_ml[2]"}
+  fixed: {born: {Mg: [[2, 0, 0], [0, 2, 0], [0, 0, 2]], O: -2}}
+  centres: {carriers: {1: 1.0, O: -2}}
+"""
+    config = parse_config(text, {"representations.born.born": "d2_z"})
+    assert config.representations is not None
+    assert list(config.representations) == ["atomic", "model", "fixed", "centres", "born"]
+    fixed = config.representations["fixed"]
+    assert fixed is not None
+    assert fixed.born == {"Mg": ((2, 0, 0), (0, 2, 0), (0, 0, 2)), "O": ((-2, 0, 0), (0, -2, 0), (0, 0, -2))}
+    assert Config.model_validate_json(config.model_dump_json()) == config
+    assert list(parse_config("representations: atomic", {"representations.b.born": "d2_z"}).representations or ()) == [
+        "atomic", "b"
+    ]  # fmt: skip

@@ -230,8 +230,9 @@ def test_followed_atoms_move_relative_to_the_frame(followed, host):
         steps=np.arange(4), first=0, displacement=np.zeros((3, 4, 100)), velocity=velocity.copy(), charge=None,
         species=ownership.species, force=force.copy(),
         totals=Totals(
-            displacement=np.zeros((4, 2, 3)), velocity=by_species(velocity), current=None, dipole_step=None,
-            charge=None, centre=np.zeros((4, 3)), centre_velocity=(velocity @ each / each.sum()).T,
+            displacement=np.zeros((4, 2, 3)), velocity=by_species(velocity), current=None,
+            dipole_step=np.zeros((4, 0, 2, 3)), charge=np.zeros((4, 0, 2, 3, 3)),
+            centre=np.zeros((4, 3)), centre_velocity=(velocity @ each / each.sum()).T,
             kinetic=np.zeros(4), force=by_species(force),
         ),
     )  # fmt: skip

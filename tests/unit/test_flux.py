@@ -11,27 +11,35 @@ from lammps_topo.accumulate.block_average import BlockAverage
 from lammps_topo.accumulate.flux import Fluxes, FluxFrame, global_fluxes
 from lammps_topo.accumulate.periodogram import SegmentPeriodograms
 from lammps_topo.estimate.spectrum import cross_periodogram
-from lammps_topo.representation import GlobalFlux, basis_names, particle_fluxes, representation_weights
+from lammps_topo.representation import (
+    GlobalFlux,
+    basis_names,
+    dipole_groups,
+    particle_fluxes,
+    species_weights,
+    with_differences,
+)
 from lammps_topo.stream.block import Block, Totals
 
 
 def blocks(samples=30, cuts=(11, 20), charges=True, velocities=True, seed=0):
-    """Totals of two species of 3 and 2 atoms, as blocks, with a drifting system."""
+    """Totals of two species of 3 and 2 atoms, as blocks, with a drifting system; one assignment of tensors."""
     rng = np.random.default_rng(seed)
     moved = np.cumsum(rng.normal(size=(samples, 2, 3)), axis=0)
     moved -= moved[0]
     centre = np.cumsum(rng.normal(size=(samples, 3)), axis=0)
     centre -= centre[0]
-    velocity, current = rng.normal(size=(2, samples, 2, 3))
-    charge = rng.normal(size=(samples, 2))
-    step = rng.normal(size=(samples, 2, 3))
+    velocity = rng.normal(size=(samples, 2, 3))
+    current = rng.normal(size=(samples, 1, 2, 3))[:, : int(charges)]
+    charge = rng.normal(size=(samples, 1, 2, 3, 3))[:, : int(charges)]
+    step = rng.normal(size=(samples, 1, 2, 3))[:, : int(charges)]
     step[0] = 0
     drift = rng.normal(size=(samples, 3))
     made, edges = [], [0, *cuts, samples]
     for a, b in pairwise(edges):
         totals = Totals(
-            moved[a:b], velocity[a:b] if velocities else None, current[a:b] if charges and velocities else None,
-            step[a:b] if charges else None, charge[a:b] if charges else None, centre[a:b],
+            moved[a:b], velocity[a:b] if velocities else None, current[a:b] if velocities else None,
+            step[a:b], charge[a:b], centre[a:b],
             drift[a:b] if velocities else None, np.zeros(b - a),
         )  # fmt: skip
         made.append(Block(np.arange(a, b), a, np.zeros((3, b - a, 0)), None, None, (), totals))
@@ -51,11 +59,26 @@ def test_barycentric_frame_removes_the_centre_of_mass():
     made, (moved, velocity, current, step, charge, centre, drift) = blocks()
     flux, moment = run(made, [])
     assert np.allclose(flux[:, :2], velocity - POPULATION[None, :, None] * drift[:, None])
-    assert np.allclose(flux[:, 2:], current - charge[:, :, None] * drift[:, None])
+    assert np.allclose(flux[:, 2:], current[:, 0] - np.einsum("tsxy,ty->tsx", charge[:, 0], drift))
     assert np.allclose(moment[:, :2], moved - POPULATION[None, :, None] * centre[:, None])
-    mean = 0.5 * (charge[1:] + charge[:-1])
-    slip = np.cumsum(mean[:, :, None] * np.diff(centre, axis=0)[:, None], axis=0)
-    assert np.allclose(moment[1:, 2:], np.cumsum(step, axis=0)[1:] - slip)
+    mean = 0.5 * (charge[1:] + charge[:-1])[:, 0]
+    slip = np.cumsum(np.einsum("tsxy,ty->tsx", mean, np.diff(centre, axis=0)), axis=0)
+    assert np.allclose(moment[1:, 2:], np.cumsum(step[:, 0], axis=0)[1:] - slip)
+
+
+@pytest.mark.parametrize("velocities", [True, False])
+def test_constant_tensors_make_fluxes_of_those_of_numbers(velocities):
+    made, _ = blocks(velocities=velocities)
+    tensors = np.random.default_rng(1).normal(size=(2, 2, 3, 3))
+    frame = FluxFrame(POPULATION, [], 0.5, tensors)
+    found = [frame.observe(block) for block in made]
+    flux, moment = (np.concatenate([getattr(part, name) for part in found]) for name in ("flux", "moment"))
+    plain = run(made, [])
+    assert np.array_equal(flux[:, :4], plain[0])
+    assert np.array_equal(moment[:, :4], plain[1])
+    for vectors in (flux, moment):
+        for t, s in np.ndindex(2, 2):
+            assert np.allclose(vectors[:, 4 + 2 * t + s], vectors[:, s] @ tensors[t, s].T)
 
 
 def test_laboratory_and_host_frames():
@@ -101,16 +124,28 @@ def test_a_gap_drops_the_incomplete_segment():
 
 
 def test_representations_are_combinations_of_the_basis():
-    assert basis_names(["Ag", "I"], True) == ["number/Ag", "number/I", "atomic/Ag", "atomic/I"]
-    oxidation = representation_weights("oxidation", ["Ag", "I"], {"Ag": 1.0, "I": -1.0}, 4)
-    assert oxidation.tolist() == [[1, 0, 0, 0], [0, -1, 0, 0]]
-    assert representation_weights("atomic", ["Ag", "I"], {}, 4).tolist() == [[0, 0, 1, 0], [0, 0, 0, 1]]
+    names = basis_names(["Ag", "I"], ["atomic", "born"])
+    assert names == ["number/Ag", "number/I", "atomic/Ag", "atomic/I", "born/Ag", "born/I"]
+    charges = np.array([1.0, -1.0])
+    assert species_weights("oxidation", ["Ag", "I"], charges, names).tolist() == [
+        [1, 0, 0, 0, 0, 0],
+        [0, -1, 0, 0, 0, 0],
+    ]
+    assert species_weights("born", ["Ag", "I"], charges, names).tolist() == [[0, 0, 0, 0, 1, 0], [0, 0, 0, 0, 0, 1]]
+
+
+def test_differences_stand_behind_the_representations():
+    assert dipole_groups(["a", "b", "c"]) == ("a", "b", "c", "a - b", "a - c", "b - c")
+    rows = np.diag([1.0, 10.0, 100.0])
+    assert with_differences(rows).sum(axis=1).tolist() == [1, 10, 100, -9, -99, -90]
+    assert len(with_differences(rows[:1])) == 1
+    assert len(with_differences(rows[:0])) == 0
 
 
 def test_global_fluxes_stand_behind_those_of_particles():
     stress = GlobalFlux("stress", ("stress/shear", "stress/normal"), ("c_p[1]",) * 6)
     heat = GlobalFlux("heat", ("energy/energy",), ("c_q[1]",) * 3)
-    names = basis_names(["Ag", "I"], True, [heat, stress])
+    names = basis_names(["Ag", "I"], ["atomic"], [heat, stress])
     assert names[4:] == ["energy/energy", "stress/shear", "stress/normal"]
     assert particle_fluxes(names) == 4
     assert particle_fluxes(names[:4]) == 4
@@ -123,7 +158,10 @@ def test_global_fluxes_stand_behind_those_of_particles():
 
 def totals(numbers, volume):
     nothing = np.zeros((len(numbers), 1, 3))
-    return Totals(nothing, None, None, None, None, nothing[:, 0], None, volume, numbers=numbers, volume=volume)
+    charge = np.zeros((len(numbers), 0, 1, 3, 3))
+    return Totals(
+        nothing, None, None, charge[..., 0], charge, nothing[:, 0], None, volume, numbers=numbers, volume=volume
+    )
 
 
 def test_pressure_becomes_shear_and_normal_stress():

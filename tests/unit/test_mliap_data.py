@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gzip
-import importlib.util
 import os
 import signal
 import subprocess
@@ -15,11 +14,11 @@ from typing import Any
 
 import numpy as np
 import pytest
+from agi_scripts import AGI, script
 
 ase = pytest.importorskip("ase")
 pytest.importorskip("ase.io")
 
-AGI = Path(__file__).resolve().parents[2] / "potentials" / "agi-mliap"
 HARTREE, BOHR, GPA = 27.211386, 0.52917721, 1 / 160.2176634  # eV, A, eV/A^3
 
 # What the program writes, shortened: a Hartree an atom, forces as the rows count, a stress with six different numbers
@@ -51,16 +50,6 @@ for k, (_, x, y, z) in enumerate(centres):  # a cell further along x, and 0.1 to
     wannier += f"\\nX {{float(x) + 10.0}} {{y}} {{float(z) + 0.1 * (k % 5 + 1)}}"
 Path("agi-wannier.xyz-1_0.xyz").write_text(wannier + "\\n")
 """
-
-
-def script(name: str) -> Any:
-    spec = importlib.util.spec_from_file_location(name, AGI / f"{name}.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module  # for the dataclass, which looks up its module
-    spec.loader.exec_module(module)
-    return module
 
 
 draw = script("draw_configurations")

@@ -55,7 +55,7 @@ def _record(species: tuple[str, ...] = ("Ag", "I"), **changes: Any) -> Record:
         stride=16,
         batch=256,
     )
-    fluxes = tuple(f"{kind}/{name}" for kind in ("number", "charge") for name in species)
+    fluxes = tuple(f"{kind}/{name}" for kind in ("number", "atomic") for name in species)
     values: dict[str, Any] = {
         "units": "metal", "interval": 0.002, "every": 4, "timestep": 0.0005, "species": species,
         "population": np.full(len(species), 54), "mean_charge": np.linspace(0.6, -0.6, len(species)),
@@ -337,7 +337,7 @@ def test_the_page_has_every_number_and_note(results: Results, html: str) -> None
         assert result.method in page.words
     assert "the run is short" in page.words
     assert "54 Ag, 54 I" in page.words
-    for text in ("742.0 ± 1.3 K", "3551.12 Å³", "80 ps", "no plateau found", "P* = 5", "door test", "format version 1"):
+    for text in ("742.0 ± 1.3 K", "3551.12 Å³", "80 ps", "no plateau found", "P* = 5", "door test", "format version 2"):
         assert text in page.words
     for key in Config().model_dump():
         assert key in page.words

@@ -331,7 +331,7 @@ def reseal(path: Path) -> None:
     words = line.split()
     block, length = int(words[3]), int(words[5])
     size, behind = path.stat().st_size, path.read_bytes()[block:]
-    sealed = f"{FORMAT} 1 {size} {block} {sha256(behind).hexdigest()} {length} {words[6].decode()}\n".encode()
+    sealed = f"{FORMAT} 2 {size} {block} {sha256(behind).hexdigest()} {length} {words[6].decode()}\n".encode()
     path.write_bytes((sealed + rest[:length]).ljust(block, b"\0") + behind)
 
 
@@ -404,8 +404,8 @@ def test_results_are_no_state_and_a_newer_format_is_named(tmp_path):
     path = tmp_path / "s.h5"
     write(path, ARRAYS)
     contents = path.read_bytes()
-    path.write_bytes(contents.replace(b"state 1 ", b"state 9 ", 1))
-    with pytest.raises(FileError, match="format version 9, but this lammps_topo reads 1"):
+    path.write_bytes(contents.replace(b"state 2 ", b"state 9 ", 1))
+    with pytest.raises(FileError, match="format version 9, but this lammps_topo reads 2"):
         verify_state(path)
     path.write_bytes(contents[:-1])
     with pytest.raises(FileError, match=f"it has {len(contents) - 1} bytes, not the {len(contents)} that were written"):

@@ -16,6 +16,7 @@ from scipy.integrate import simpson
 from lammps_topo.errors import StreamError
 from lammps_topo.stream.assembly import Assembly
 from lammps_topo.stream.block import Packed
+from lammps_topo.stream.charges import Assignment
 from lammps_topo.stream.communicator import Alone
 from lammps_topo.stream.ownership import Ownership
 
@@ -41,7 +42,7 @@ def packed(steps, x, v, q, rng=None, volume=10.0, f=None) -> Packed:
     )
 
 
-def assembly(has_velocity=True, has_charge=True, has_force=False) -> Assembly:
+def assembly(has_velocity=True, has_charge=True, has_force=False, assignments=()) -> Assembly:
     return Assembly(
         Alone(),
         Ownership(Alone(), TAGS, SPECIES, 2),
@@ -51,6 +52,7 @@ def assembly(has_velocity=True, has_charge=True, has_force=False) -> Assembly:
         mass=MASS.sum(),
         every=5,
         interval=0.01,
+        assignments=assignments,
     )
 
 
@@ -68,9 +70,9 @@ def test_blocks_give_the_sums_of_all_atoms_however_they_are_cut(cuts, seed):
     stream = assembly()
     edges = [0, *sorted(cuts), 40]
     blocks = [stream.assemble(packed(range(5 * a, 5 * b, 5), x[a:b], v[a:b], q[a:b], rng)) for a, b in pairwise(edges)]
-    dipole = np.concatenate([block.totals.dipole_step for block in blocks])
+    dipole = np.concatenate([block.totals.dipole_step[:, 0] for block in blocks])
     moved = np.concatenate([block.totals.displacement for block in blocks])
-    current = np.concatenate([block.totals.current for block in blocks])
+    current = np.concatenate([block.totals.current[:, 0] for block in blocks])
     centre = np.concatenate([block.totals.centre for block in blocks])
     for s in range(2):
         own = s == SPECIES
@@ -87,7 +89,7 @@ def test_constant_charges_need_no_trapezoid():
     x, v, _ = motion(20)
     q = np.broadcast_to(np.arange(6.0), (20, 6))
     block = assembly().assemble(packed(range(0, 100, 5), x, v, q))
-    total = np.cumsum(block.totals.dipole_step, axis=0).sum(axis=1)
+    total = np.cumsum(block.totals.dipole_step[:, 0], axis=0).sum(axis=1)
     assert np.allclose(total, np.einsum("i,tic->tc", np.arange(6.0), x - x[0]), rtol=1e-12)
 
 
@@ -103,7 +105,7 @@ def test_changing_charges_converge_with_the_square_of_the_sampling_interval():
         block = assembly().assemble(packed(range(0, 5 * samples, 5), x, np.zeros_like(x), q))
         fine = np.linspace(0, 3.0, 400001)
         exact = simpson((1 + np.sin(fine)) * -2 * np.sin(2 * fine), x=fine)
-        return abs(block.totals.dipole_step[:, :, 0].sum() - exact)
+        return abs(block.totals.dipole_step[:, 0, :, 0].sum() - exact)
 
     assert error(21) / error(41) == pytest.approx(4, rel=0.05)
 
@@ -143,9 +145,9 @@ def test_columns_are_found_whichever_there_are(has_velocity, has_charge, has_for
         assert np.array_equal(block.charge, q[:, order])
     else:
         assert block.charge is None
-        assert totals.charge is None
+        assert totals.charge.shape == (10, 0, 2, 3, 3)
     assert np.allclose(block.displacement, (x - x[0])[:, order].transpose(2, 0, 1))
-    assert (totals.current is not None) == (has_velocity and has_charge)
+    assert (totals.current is not None) == has_velocity
 
 
 def test_a_force_that_is_not_a_number_is_named():
@@ -256,3 +258,57 @@ def test_redistribution_on_ranks(ranks, tmp_path):
     (tmp_path / "ranks.py").write_text(_RANKS)
     mpirun = Path(sys.executable).parent / "mpirun"
     subprocess.run([str(mpirun), "-np", str(ranks), sys.executable, "ranks.py"], cwd=tmp_path, check=True, timeout=120)
+
+
+def test_changing_tensors_converge_with_the_square_of_the_sampling_interval():
+    """Δμ of Z(t) = 1 + sin t·K on r(t) = (cos 2t, sin t, t²), against the integral; exact if Z is constant."""
+    turn = np.array([[0.3, 1.0, 0.0], [-0.5, 0.2, 0.4], [0.0, 0.7, -0.1]])
+
+    def tensors(time):
+        return np.eye(3) + np.sin(time)[:, None, None] * turn
+
+    def path(time):
+        return np.stack((np.cos(2 * time), np.sin(time), time**2), axis=1)
+
+    def found(samples: int, charge) -> np.ndarray:
+        time = np.linspace(0, 3.0, samples)
+        x = np.zeros((samples, 6, 3))
+        x[:, 0] = path(time)
+        born = np.zeros((samples, 6, 9))
+        born[:, 0] = charge(time).reshape(-1, 9)
+        plain = packed(range(0, 5 * samples, 5), x, np.zeros_like(x), np.zeros((samples, 6)))
+        rows = np.column_stack((plain.rows, born.reshape(-1, 9)))
+        stream = assembly(assignments=[Assignment(columns=9)])
+        block = stream.assemble(Packed(plain.steps, plain.counts, rows, plain.sums, plain.volumes))
+        return block.totals.dipole_step[:, 1].sum(axis=(0, 1))
+
+    fine = np.linspace(0, 3.0, 400001)
+    speed = np.stack((-2 * np.sin(2 * fine), np.cos(fine), 2 * fine), axis=1)
+    exact = simpson(np.einsum("txy,ty->tx", tensors(fine), speed), x=fine, axis=0)
+    errors = [found(samples, tensors) - exact for samples in (41, 81, 161)]
+    assert np.allclose(errors[0] / errors[1], 4, rtol=0.02)
+    assert np.allclose(errors[1] / errors[2], 4, rtol=0.005)
+
+    def held(time):
+        return np.broadcast_to(turn, (len(time), 3, 3))
+
+    ends = path(np.array([0.0, 3.0]))
+    assert np.allclose(found(7, held), turn @ (ends[1] - ends[0]), rtol=1e-14)
+
+
+def test_charges_that_stay_are_weights_of_the_own_atoms():
+    """They take no columns, and Δμ telescopes."""
+    x, v, q = motion(20)
+    weights = np.array([0.5, -1.0, 2.0, 0.0, 3.0, -0.25])
+    order = np.lexsort((TAGS, SPECIES))
+    stream = assembly(assignments=[Assignment(weights=weights[order])])
+    totals = [
+        stream.assemble(packed(range(5 * a, 5 * b, 5), x[a:b], v[a:b], q[a:b])).totals for a, b in ((0, 8), (8, 20))
+    ]
+    step, current = (
+        np.concatenate([getattr(one, name) for one in totals])[:, 1] for name in ("dipole_step", "current")
+    )
+    assert np.allclose(step.sum(axis=(0, 1)), weights @ (x[-1] - x[0]), rtol=1e-13)
+    assert np.allclose(current.sum(axis=1), np.einsum("i,tic->tc", weights, v))
+    total = np.trace(totals[0].charge[:, 1].sum(axis=1), axis1=1, axis2=2) / 3
+    assert np.allclose(total, weights.sum())

@@ -60,7 +60,7 @@ int rescue_all(MPI_Comm, int, void *, void *)
 }    // namespace
 
 FixTopo::FixTopo(LAMMPS *lmp, int narg, char **arg) :
-    Fix(lmp, narg, arg), link(), numbers(lmp), last_sample(-1), vector_step(-1), ready(false), failed(false),
+    Fix(lmp, narg, arg), link(), numbers(lmp), atom_values(lmp), last_sample(-1), vector_step(-1), ready(false), failed(false),
     left(false), interrupted(false), ended(false), incomplete(false), end_step(-1), end_sums()
 {
   if (lmp->citeme) lmp->citeme->add(cite_fix_topo);
@@ -94,6 +94,7 @@ FixTopo::FixTopo(LAMMPS *lmp, int narg, char **arg) :
   link.rank = comm->me;
   link.mpi_comm = static_cast<int32_t>(MPI_Comm_c2f(world));
   link.has_charge = atom->q_flag;
+  link.has_molecule = atom->molecule_flag;
   link.words = static_cast<int32_t>(words.size());
   link.word = word_pointers.data();
   link.id = id;
@@ -129,7 +130,9 @@ FixTopo::FixTopo(LAMMPS *lmp, int narg, char **arg) :
   link.type = types.data();
   call(link.create);
   for (int64_t i = 0; i < link.want_numbers; i++) numbers.add(link.number_key[i], link.number[i]);
-  std::string missing = force_problem();
+  if (link.want_force) atom_values.add("correlations.force", link.force, 3);
+  for (int64_t i = 0; i < link.want_values; i++) atom_values.add(link.value_key[i], link.value[i], link.value_columns[i]);
+  std::string missing = atom_values.problem(this);
   if (missing.empty()) missing = numbers.problem(this);
   if (!missing.empty()) leave();    // the fix will not exist: Python must forget it
   check(missing);
@@ -168,11 +171,8 @@ void FixTopo::init()
                id, link.timestep, update->dt);
   check(numbers.problem(this));
   numbers.expect(update->ntimestep, nevery);
-  if (!link.want_force) return;
-  check(force_problem());
-  // computes that are summed up while forces are computed must know the step; the next ones are told in wanted_force()
-  const bigint next = (update->ntimestep + nevery - 1) / nevery * nevery;
-  if (link.force[0] == 'c') modify->addstep_compute_all(next);
+  check(atom_values.problem(this));
+  atom_values.expect(update->ntimestep, nevery);
 }
 
 // Fixes are set up in the order of their definition, so that here those behind this one have not added their forces yet
@@ -182,7 +182,7 @@ void FixTopo::setup(int)
   if (failed) return;
   drop_incomplete();    // of a run that ended with an error
   if (!ready) prepare();
-  if (end_step >= 0 && was_edited()) link.new_stretch = 1;
+  if (end_step >= 0 && (link.path || was_edited())) link.new_stretch = 1;
   if (update->ntimestep % nevery || (update->ntimestep == last_sample && !link.new_stretch)) return;
   // r-RESPA keeps the total force at the end of steps only
   if (link.want_force && utils::strmatch(update->integrate_style, "^respa")) return;
@@ -281,15 +281,18 @@ void FixTopo::prepare()
 {
   std::vector<int64_t> tags;
   std::vector<int32_t> types;
-  std::vector<double> masses, positions;
+  std::vector<int64_t> molecules, others;
+  std::vector<double> masses, positions, charges;
   double total = 0.0, unwrapped[3];
   for (int i = 0; i < atom->nlocal; i++) {
     const double mass = atom->rmass ? atom->rmass[i] : atom->mass[atom->type[i]];
     total += mass;
+    if (link.want_molecules) (atom->mask[i] & groupbit ? molecules : others).push_back(atom->molecule[i]);
     if (!(atom->mask[i] & groupbit)) continue;
     tags.push_back(atom->tag[i]);
     types.push_back(atom->type[i]);
     masses.push_back(mass);
+    if (link.want_molecules && link.has_charge) charges.push_back(atom->q[i]);
     domain->unmap(atom->x[i], atom->image[i], unwrapped);
     positions.insert(positions.end(), unwrapped, unwrapped + 3);
   }
@@ -299,6 +302,10 @@ void FixTopo::prepare()
   link.mass = masses.data();
   link.total_mass = total;
   link.position = positions.data();
+  link.molecule = molecules.data();
+  link.charge = charges.data();
+  link.other_molecule = others.data();
+  link.other_atoms = static_cast<int64_t>(others.size());
   link.now = update->ntimestep;
   global_sums(link.system);
   Compute *temperature = modify->get_compute_by_id("thermo_temp");
@@ -308,10 +315,11 @@ void FixTopo::prepare()
     link.degrees_of_freedom = temperature->dof;
   }
   call(link.setup);
-  link.mass = link.position = nullptr;    // they are gone soon
+  link.mass = link.position = link.charge = nullptr;    // they are gone soon
+  link.molecule = link.other_molecule = nullptr;
   last_sample = link.last_sample;
   if (last_sample < 0) end_step = -1;    // a new measurement
-  link.width = 4 + 3 * link.want_velocity + link.want_charge + 3 * link.want_force;
+  link.width = 4 + 3 * link.want_velocity + link.want_charge + atom_values.width();
   const auto block = static_cast<size_t>(link.block);
   steps.reserve(block);
   counts.reserve(block);
@@ -338,11 +346,12 @@ void FixTopo::sample(bool awaits_force)
 
   double **x = atom->x, **v = atom->v;
   const double *q = atom->q;
-  double *const *f = link.want_force ? wanted_force(step + nevery) : nullptr;
   const bool want_velocity = link.want_velocity, want_charge = link.want_charge;
   double unwrapped[3], sum[SUMS] = {0.0};
-  const std::string missing = numbers.problem(this);    // it may have been deleted during the run
+  std::string missing = atom_values.problem(this);    // it may have been deleted during the run
+  if (missing.empty()) missing = numbers.problem(this);
   if (!missing.empty()) return give_up(missing);
+  atom_values.evaluate(step + nevery);
   const std::vector<double> found = numbers.evaluate(step + nevery);
   number_values.insert(number_values.end(), found.begin(), found.end());
   const size_t before = rows.size(), width = static_cast<size_t>(link.width);
@@ -357,14 +366,15 @@ void FixTopo::sample(bool awaits_force)
     if (want_velocity)
       for (int k = 0; k < 3; k++) *row++ = v[i][k];
     if (want_charge) *row++ = q[i];
-    if (f)
-      for (int k = 0; k < 3; k++) *row++ = f[i][k];
+    row = atom_values.pack(i, row);
   }
   rows.resize(row - rows.data());
   steps.push_back(step);
   counts.push_back(static_cast<int64_t>((rows.size() - before) / width));
   sums.insert(sums.end(), sum, sum + SUMS);
   volumes.push_back(domain->xprd * domain->yprd * domain->zprd);
+  const double cell[9] = {domain->xprd, 0.0, 0.0, domain->xy, domain->yprd, 0.0, domain->xz, domain->yz, domain->zprd};
+  std::copy(cell, cell + 9, link.cell);
   last_sample = step;
   incomplete = awaits_force;
   show_block();
@@ -435,16 +445,14 @@ bool FixTopo::block_ends() const
 void FixTopo::complete()
 {
   if (failed) return;
-  Compute *compute = link.force[0] == 'c' ? modify->get_compute_by_id(link.force + 2) : nullptr;
-  if (!compute || utils::strmatch(compute->style, "^property/atom")) {
-    double *const *f = wanted_force(last_sample + nevery);
-    double *row = rows.data() + rows.size() - counts.back() * link.width;
+  check(atom_values.problem(this));    // it may have been deleted
+  if (atom_values.copy_first()) {
+    double *row = rows.data() + rows.size() - counts.back() * link.width + 4 + 3 * link.want_velocity + link.want_charge;
     for (int i = 0; i < atom->nlocal; i++) {
       if (!(atom->mask[i] & groupbit)) continue;
-      row += link.width;    // forces are the last columns
-      for (int k = 0; k < 3; k++) row[k - 3] = f[i][k];
+      atom_values.pack_first(i, row);
+      row += link.width;
     }
-    if (compute) compute->invoked_peratom = -1;    // not what it is at the step that has begun
   }
   incomplete = false;
   show_block();
@@ -466,63 +474,9 @@ void FixTopo::drop_incomplete()
   show_block();
 }
 
-// (nlocal, 3): the total force, or the vector that the measurement asked for; a compute is told when it is wanted next.
-double **FixTopo::wanted_force(bigint next)
-{
-  if (!std::strcmp(link.force, "total")) return atom->f;
-  check(force_problem());    // it may have been deleted during the run
-  const char *name = std::strchr(link.force, '_') + 1;
-  if (link.force[0] == 'd') {
-    int flag = 0, columns = 0;
-    return atom->darray[atom->find_custom(name, flag, columns)];
-  }
-  if (link.force[0] == 'f') return modify->get_fix_by_id(name)->array_atom;
-  Compute *compute = modify->get_compute_by_id(name);
-  modify->clearstep_compute();
-  compute->compute_peratom();
-  compute->invoked_flag |= Compute::INVOKED_PERATOM;
-  modify->addstep_compute(next);
-  return compute->array_atom;
-}
-
 void FixTopo::check(const std::string &problem)
 {
   if (!problem.empty()) error->all(FLERR, "fix {} topo: {}", id, problem);
-}
-
-// Why there is no such force: empty, or a sentence. The same on all ranks.
-std::string FixTopo::force_problem() const
-{
-  const std::string reason = link.want_force ? missing_force() : "";
-  return reason.empty() ? "" : fmt::format("key 'correlations.force' is '{}', but {}", link.force, reason);
-}
-
-std::string FixTopo::missing_force() const
-{
-  const std::string force = link.force;
-  if (force == "total") return "";
-  const auto underscore = force.find('_');
-  const std::string kind = force.substr(0, underscore), name = force.substr(underscore + 1);
-  if (kind == "d2") {
-    int flag = 0, columns = 0;
-    const int index = atom->find_custom(name.c_str(), flag, columns);
-    if (index >= 0 && flag == 1 && columns == 3) return "";
-    return "atoms have no such property of 3 numbers (fix ID all property/atom " + force + " 3)";
-  }
-  if (kind == "c") {
-    const Compute *compute = modify->get_compute_by_id(name);
-    if (compute && compute->peratom_flag && compute->size_peratom_cols == 3) return "";
-    return "there is no compute '" + name + "' with 3 per-atom columns";
-  }
-  Fix *fix = modify->get_fix_by_id(name);
-  if (!fix || !fix->peratom_flag || fix->size_peratom_cols != 3)
-    return "there is no fix '" + name + "' with 3 per-atom columns";
-  if (fix->peratom_freq <= 0 || nevery % fix->peratom_freq)
-    return "fix '" + name + "' has new values every " + std::to_string(fix->peratom_freq) + " steps, and N is " +
-        std::to_string(nevery) + ": N must be a multiple of that";
-  if (topo::acts_later(modify, fix, this))
-    return "fix '" + name + "' is defined after this fix, so that its values are not there yet: define it before";
-  return "";
 }
 
 // Keep the link pointing at the block: Python may end, and ask for it, at any time. Not at what is incomplete.

@@ -1,9 +1,11 @@
 // fix ID group topo N [config.yaml] [keyword value ...]
-// Packs tag, unwrapped position, velocity, charge and force of the group's atoms every N steps; Python sees whole blocks.
+// Packs tag, unwrapped position, velocity, charge, force and other numbers of the group's atoms every N steps; Python
+// sees whole blocks.
 
 #ifndef LMP_FIX_TOPO_H
 #define LMP_FIX_TOPO_H
 
+#include "atom_values.h"
 #include "fix.h"
 #include "global_numbers.h"
 #include "topo_link.h"
@@ -37,6 +39,7 @@ class FixTopo : public Fix {
 
   TopoLink link;
   topo::GlobalNumbers numbers;
+  topo::AtomValues atom_values;    // the force comes first, if it is wanted
   std::vector<std::string> words;
   std::vector<const char *> word_pointers;
   bigint last_sample;
@@ -70,10 +73,7 @@ class FixTopo : public Fix {
   void sample(bool awaits_force = false);
   void complete();
   void drop_incomplete();
-  double **wanted_force(bigint);
   void check(const std::string &problem);
-  std::string force_problem() const;
-  std::string missing_force() const;
   void show_block();
   void deliver(int (*)(TopoLink *));
   void prepare();

@@ -6,7 +6,7 @@
 
 #include <cstdint>
 
-#define TOPO_LINK_VERSION 7
+#define TOPO_LINK_VERSION 9
 #define TOPO_MESSAGE_LENGTH 4096
 #define TOPO_NAME_LENGTH 40
 
@@ -19,7 +19,7 @@ struct TopoLink {
   // what the fix line and LAMMPS say, set by the fix before create()
   int32_t ranks, rank;
   int32_t mpi_comm;    // Fortran handle of LAMMPS's communicator
-  int32_t has_charge;
+  int32_t has_charge, has_molecule;
   int32_t world;    // number of this partition, -1 if there is only one
   int32_t words;    // of the fix line behind N
   int32_t new_stretch;    // the next samples do not continue the last ones
@@ -35,9 +35,14 @@ struct TopoLink {
   const char *force;    // "total", or a part of it: a per-atom vector of LAMMPS, c_ID, f_ID or d2_NAME; Python's memory
   int64_t want_numbers;    // global numbers of LAMMPS, and the keys that ask for them: global_numbers.h; Python's memory
   const char **number, **number_key;
+  int64_t want_values;    // per-atom numbers of LAMMPS besides the force: atom_values.h; Python's memory
+  const char **value, **value_key;
+  const int32_t *value_columns;
+  int32_t want_molecules;    // molecules and charges at setup()
   int64_t block;        // samples in a block, set by setup()
   int32_t on_sigterm;    // what SIGTERM leads to: nothing (0), a checkpoint (1), a checkpoint and the end of the run (2)
   int32_t goes_on;       // what ends the measurement does not end the run
+  int32_t path;          // every run begins with a sample of its own: the samples are points of a path
   int64_t checkpoint_steps;    // a block ends at multiples of this, 0: wherever it is full
 
   // the group's atoms on this rank, set by the fix before setup()
@@ -48,6 +53,10 @@ struct TopoLink {
   double total_mass;    // of all atoms of the system on this rank
   double degrees_of_freedom;    // as compute temp counts them
   const double *position;       // unwrapped, set before setup() only
+  const int64_t *molecule;      // set before setup() only, if want_molecules
+  const double *charge;         // the same, where there are charges
+  int64_t other_atoms;          // of this rank outside the group
+  const int64_t *other_molecule;    // as molecule
   double system[7];             // sums over all atoms of all ranks: stream/block.py
   int64_t now;                  // the timestep
 
@@ -63,6 +72,7 @@ struct TopoLink {
 
   // a block of samples, set by the fix before take(), finish() and close(); empty when it has been taken
   int64_t samples, rows, width;
+  double cell[9];    // lattice vectors as rows, at the last sample
   const int64_t *step, *count;
   const double *row, *sums, *volume;
   const double *numbers;    // want_numbers for each sample

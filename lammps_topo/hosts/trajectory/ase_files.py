@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,15 +16,21 @@ from lammps_topo.errors import FileError
 from lammps_topo.hosts.trajectory.frame import FloatArray, Numbering, TrajectoryFrame, finite
 from lammps_topo.hosts.trajectory.unwrap import Unwrapper
 
+#: Arrays of molecule ids.
+_MOLECULES = ("mol", "mol-id")
 _HINT = "; sample more often, or say that the positions are unwrapped already"
 
 
-def read_with_ase(path: Path, *, unwrapped: bool = False) -> Iterator[TrajectoryFrame]:
+def read_with_ase(
+    path: Path, *, unwrapped: bool = False, values: Mapping[str, int] | None = None
+) -> Iterator[TrajectoryFrame]:
     """Frames of a file that ``ase.io.iread`` understands (it holds one at a time for most formats).
 
     Lengths in Å, velocities in Å/ps, forces in eV/Å, charges in e (those of the calculator, else the
-    initial ones), masses in g/mol.  Raises FileError without ASE and for what ASE cannot read; a
-    last frame that ASE cannot read is left out with a warning.
+    initial ones), masses in g/mol.  ``values`` are per-atom numbers, called as in LAMMPS, and how many
+    columns they have: ``d2_z`` is the array ``z``, of shape (n, 9) or (n, 3, 3), ``c_z[2]`` the second
+    column of it.  Raises FileError without ASE and for what ASE cannot read; a last frame that ASE
+    cannot read is left out with a warning.
     """
     try:
         ase_io: Any = importlib.import_module("ase.io")
@@ -34,10 +40,12 @@ def read_with_ase(path: Path, *, unwrapped: bool = False) -> Iterator[Trajectory
             f"{path.name}: not a LAMMPS text dump, and other trajectories are read by ASE, "
             "which is not installed: pip install lammps-topo[trajectories]"
         ) from error
-    return _frames(path, ase_io, 1000.0 * fs, unwrapped)
+    return _frames(path, ase_io, 1000.0 * fs, unwrapped, values or {})
 
 
-def _frames(path: Path, ase_io: Any, velocity: float, unwrapped: bool) -> Iterator[TrajectoryFrame]:
+def _frames(
+    path: Path, ase_io: Any, velocity: float, unwrapped: bool, values: Mapping[str, int]
+) -> Iterator[TrajectoryFrame]:
     unwrap = None if unwrapped else Unwrapper(path.name, _HINT)
     known: _Known | None = None
     for step, atoms in _atoms(path, ase_io):
@@ -47,7 +55,7 @@ def _frames(path: Path, ase_io: Any, velocity: float, unwrapped: bool) -> Iterat
                 raise FileError(f"{where} holds no atoms.")
             known = _know(atoms)
         _same(where, atoms, known)
-        yield _convert(where, atoms, step, known, velocity, unwrap)
+        yield _convert(where, atoms, step, known, velocity, unwrap, values)
 
 
 def _atoms(path: Path, ase_io: Any) -> Iterator[tuple[int, Any]]:
@@ -118,7 +126,13 @@ def _same(where: str, atoms: Any, known: _Known) -> None:
 
 
 def _convert(
-    where: str, atoms: Any, step: int, known: _Known, velocity: float, unwrap: Unwrapper | None
+    where: str,
+    atoms: Any,
+    step: int,
+    known: _Known,
+    velocity: float,
+    unwrap: Unwrapper | None,
+    values: Mapping[str, int],
 ) -> TrajectoryFrame:
     results: dict[str, Any] = getattr(atoms.calc, "results", {})
     charges = results.get("charges", atoms.arrays.get("initial_charges"))
@@ -132,12 +146,31 @@ def _convert(
     f = None if forces is None else np.array(forces, dtype=np.float64)
     q = None if charges is None else np.array(charges, dtype=np.float64)
     mass: FloatArray = np.array(atoms.get_masses(), dtype=np.float64)
-    finite(where, cell=cell, x=x, v=v, f=f, q=q, mass=mass)
+    found = {
+        source: array
+        for source, number in values.items()
+        if (array := _value(atoms.arrays, source, number, len(known.tags))) is not None
+    }
+    finite(where, cell=cell, x=x, v=v, f=f, q=q, mass=mass, **found)
+    mol = next((atoms.arrays[name] for name in _MOLECULES if name in atoms.arrays), None)
     if abs(np.linalg.det(whole)) < 1e-9:
         raise FileError(f"{where} has a cell without volume.")
     if unwrap is not None:
         x = unwrap(x, whole, origin, (a, b, c), known.tags, step)
     # fmt: off
     return TrajectoryFrame(step, cell, origin, known.tags, known.types, x, v, f, q, mass, known.symbols,
-                           periodic=(a, b, c), units="metal")
+                           None if mol is None else np.array(mol, dtype=np.int64), (a, b, c), None, "metal", found)
     # fmt: on
+
+
+def _value(arrays: Mapping[str, Any], source: str, number: int, atoms: int) -> FloatArray | None:
+    """[n, ``number``] of the array that ``source`` names, None where there is none of that shape."""
+    name, _, index = source.partition("[")
+    array = next((arrays[one] for one in (name, name.partition("_")[2]) if one in arrays), None)
+    if array is None or array.dtype.kind not in "iuf":
+        return None
+    columns = np.array(array, dtype=np.float64).reshape(atoms, -1)
+    if index:
+        place = int(index.rstrip("]"))
+        return columns[:, place - 1 : place] if place <= columns.shape[1] else None
+    return columns if columns.shape[1] == number else None

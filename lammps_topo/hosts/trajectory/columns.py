@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -18,16 +18,22 @@ _POSITIONS = (("xu", "yu", "zu"), ("xsu", "ysu", "zsu"), ("x", "y", "z"), ("xs",
 _IMAGES = ("ix", "iy", "iz")
 
 
+def value_columns(source: str, number: int) -> list[str]:
+    """Names of the ``number`` columns in which a dump has the per-atom numbers ``source`` of LAMMPS."""
+    return [source] if number == 1 else [f"{source}[{i}]" for i in range(1, number + 1)]
+
+
 class Columns:
     """The columns named after ``ITEM: ATOMS``.
 
     Raises ValueError, with what is missing, without ``id``, without both ``type`` and ``element``, or
     without three position columns of one kind (``xu yu zu`` is taken first, then ``xsu ysu zsu``,
-    ``x y z``, ``xs ys zs``).
+    ``x y z``, ``xs ys zs``). ``wanted`` are other columns, by what they are called in the configuration.
     """
 
-    def __init__(self, names: Sequence[str]) -> None:
+    def __init__(self, names: Sequence[str], wanted: Mapping[str, Sequence[str]] | None = None) -> None:
         self.names = list(names)
+        self._wanted = dict(wanted or {})
         if "id" not in self.names:
             raise ValueError("column 'id' is missing")
         if not {"type", "element"} & set(self.names):
@@ -39,6 +45,7 @@ class Columns:
         self.scaled = "s" in self.position[0]
         self.continuous = self.position[0].endswith("u")
         kinds = dict.fromkeys(_INTEGERS, "i8") | dict.fromkeys({*_NUMBERS, *self.position}, "f8")
+        kinds |= dict.fromkeys((name for group in self._wanted.values() for name in group), "f8")
         kinds |= dict.fromkeys(_TEXT, "S16")
         # what is not needed is read as one byte of text: checked to be there, not converted
         self._kinds = [kinds.get(name, "S1") for name in self.names]
@@ -92,6 +99,14 @@ class Columns:
     def maybe_three(self, table: NDArray[Any], names: Sequence[str]) -> FloatArray | None:
         """As ``three``, or None where the file lacks one of the columns."""
         return self.three(table, names) if all(name in self for name in names) else None
+
+    def wanted(self, table: NDArray[Any]) -> dict[str, FloatArray]:
+        """By what they are called in the configuration, [n, columns], where the file has all columns."""
+        return {
+            source: np.stack([table[f"c{self.names.index(name)}"] for name in names], axis=1)
+            for source, names in self._wanted.items()
+            if all(name in self for name in names)
+        }
 
     def images(self, table: NDArray[Any], periodic: tuple[bool, bool, bool]) -> FloatArray | None:
         """Image flags [n, 3], or None where a periodic direction has none; 0 along the others."""

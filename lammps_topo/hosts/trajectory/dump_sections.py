@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from typing import IO, Any, NoReturn, TypeVar
@@ -36,17 +36,19 @@ class Header:
 class Sections:
     """Reads, from a binary ``handle``, header and rows of one frame after the other.
 
+    ``wanted`` are more columns to be read (:class:`Columns`).
     ``step`` is that of the frame begun (None before it is known), ``units`` the last ``ITEM: UNITS`` seen.
     Both methods raise CutShortError where the file ends inside a frame and FileError, with the line and the
     step, for what is not as LAMMPS writes it.
     """
 
-    def __init__(self, handle: IO[bytes], name: str) -> None:
+    def __init__(self, handle: IO[bytes], name: str, wanted: Mapping[str, Sequence[str]] | None = None) -> None:
         self.step: int | None = None
         self.units: str | None = None
         self._handle = handle
         self._name = name
         self._line = 0
+        self._wanted = wanted
         self._columns: Columns | None = None
 
     def header(self) -> Header | None:
@@ -129,7 +131,7 @@ class Sections:
     def _named(self, names: list[str]) -> Columns:
         if self._columns is None or self._columns.names != names:
             try:
-                self._columns = Columns(names)
+                self._columns = Columns(names, self._wanted)
             except ValueError as error:
                 self._fail(str(error))
         return self._columns

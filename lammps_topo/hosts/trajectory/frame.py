@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -53,6 +54,8 @@ class TrajectoryFrame:
     """Simulated time, where the file tells (``ITEM: TIME``)."""
     units: str | None = None
     """LAMMPS unit style, where the file tells (``ITEM: UNITS``); ``metal`` for ASE."""
+    values: Mapping[str, FloatArray] = field(default_factory=dict)
+    """By source, [n, columns] other numbers of the atoms that were asked for, where the file has them."""
 
 
 class Numbering:

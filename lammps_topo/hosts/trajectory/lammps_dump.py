@@ -5,7 +5,7 @@ from __future__ import annotations
 import gzip
 import warnings
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from io import BufferedReader, FileIO, RawIOBase
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lammps_topo.errors import FileError
+from lammps_topo.hosts.trajectory.columns import value_columns
 from lammps_topo.hosts.trajectory.dump_sections import CutShortError, Header, Sections
 from lammps_topo.hosts.trajectory.frame import FloatArray, Numbering, TrajectoryFrame, finite, same_atoms
 from lammps_topo.hosts.trajectory.unwrap import Unwrapper
@@ -22,18 +23,22 @@ _BUFFER = 1 << 20  # bytes read at a time
 _HINT = "; dump xu yu zu, or ix iy iz beside the positions, or dump more often"
 
 
-def read_lammps_dump(path: Path, *, compressed: bool = False, unwrapped: bool = False) -> Iterator[TrajectoryFrame]:
+def read_lammps_dump(
+    path: Path, *, compressed: bool = False, unwrapped: bool = False, values: Mapping[str, int] | None = None
+) -> Iterator[TrajectoryFrame]:
     """Frames of a dump, sorted by atom ID; see ``open_trajectory`` for positions and errors.
 
-    Columns are known by name, in any order, and those that are not needed are ignored.  Where the file ends
-    before the last frame does, that frame is left out with a warning.
+    Columns are known by name, in any order, and those that are not needed are ignored; ``values`` are other
+    per-atom numbers of LAMMPS, and how many columns they have: ``d2_z`` is in ``d2_z[1]`` to ``d2_z[9]``.
+    Where the file ends before the last frame does, that frame is left out with a warning.
     """
     try:
         with (
             path.open("rb", buffering=0) as raw,
             BufferedReader(_Unzipped(raw) if compressed else raw, _BUFFER) as handle,
         ):
-            yield from _frames(Sections(handle, path.name), path.name, unwrapped)
+            wanted = {source: value_columns(source, number) for source, number in (values or {}).items()}
+            yield from _frames(Sections(handle, path.name, wanted), path.name, unwrapped)
     except (zlib.error, gzip.BadGzipFile) as error:
         raise FileError(f"{path.name}: the compressed file is damaged ({error}).") from error
     except OSError as error:
@@ -98,12 +103,13 @@ class _Builder:
         x = columns.three(table, columns.position)
         v, f = columns.maybe_three(table, ("vx", "vy", "vz")), columns.maybe_three(table, ("fx", "fy", "fz"))
         q, mass = columns.maybe_one(table, "q"), columns.maybe_one(table, "mass")
-        finite(where, positions=x, velocities=v, forces=f, charges=q, masses=mass)
+        values = columns.wanted(table)
+        finite(where, positions=x, velocities=v, forces=f, charges=q, masses=mass, **values)
         x = self._unwrapped(x, header, table, tags)
         mol = columns.maybe_one(table, "mol")
         # fmt: off
         return TrajectoryFrame(header.step, box.cell, box.origin, tags, types, x, v, f, q, mass, element, mol,
-                               box.periodic, header.time, units)
+                               box.periodic, header.time, units, values)
         # fmt: on
 
     def _checked(self, tags: NDArray[np.int64], where: str) -> NDArray[np.int64]:

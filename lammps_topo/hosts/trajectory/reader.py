@@ -5,7 +5,7 @@ from __future__ import annotations
 import gzip
 import os
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from lammps_topo.errors import FileError
@@ -17,14 +17,17 @@ _GZIP = b"\x1f\x8b"
 _ZSTD = b"\x28\xb5\x2f\xfd"
 
 
-def open_trajectory(path: str | os.PathLike[str], *, unwrapped: bool = False) -> Iterator[TrajectoryFrame]:
+def open_trajectory(
+    path: str | os.PathLike[str], *, unwrapped: bool = False, values: Mapping[str, int] | None = None
+) -> Iterator[TrajectoryFrame]:
     """The frames of a trajectory file, one after the other; only one is held in memory.
 
     What begins with ``ITEM:`` (also inside gzip) is read as a LAMMPS text dump, everything else by ASE,
     whose ``metal`` units it then has.  Positions are unwrapped: from ``xu yu zu`` or ``xsu ysu zsu``;
     else from wrapped positions and ``ix iy iz``; else by the minimum image from frame to frame
     (see ``Unwrapper``), which needs frames close enough together.  ``unwrapped=True`` says that
-    positions without image flags are continuous already and are to be taken as they are.
+    positions without image flags are continuous already and are to be taken as they are.  ``values`` names other
+    per-atom numbers, as LAMMPS does, and how many columns they have.
 
     A last frame that is cut short is left out with a warning.  Raises FileError, at once for a file that
     is missing or empty and else at the frame concerned, for anything that cannot be understood.
@@ -34,10 +37,10 @@ def open_trajectory(path: str | os.PathLike[str], *, unwrapped: bool = False) ->
     if not head:
         raise FileError(f"{file.name}: the file is empty.")
     if head.lstrip().startswith(b"ITEM:"):
-        return read_lammps_dump(file, compressed=compressed, unwrapped=unwrapped)
+        return read_lammps_dump(file, compressed=compressed, unwrapped=unwrapped, values=values)
     if head.startswith(_ZSTD):
         raise FileError(f"{file.name}: files compressed with zstd are not read; decompress it, or use gzip.")
-    return read_with_ase(file, unwrapped=unwrapped)
+    return read_with_ase(file, unwrapped=unwrapped, values=values)
 
 
 def _head(file: Path) -> tuple[bytes, bool]:

@@ -1,0 +1,1 @@
+"""Electronic (Wannier) centres of ions: dipoles, orientation, and a model that predicts dipoles and Born tensors."""

@@ -1,0 +1,1 @@
+"""Topological charges of closed paths in the space of atomic configurations."""
