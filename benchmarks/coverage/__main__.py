@@ -4,6 +4,8 @@
     python benchmarks/coverage --processes all --lengths 1000,10000,100000,1000000 --realisations 300 --output table
     python benchmarks/coverage --methods cepstral-aic,cepstral-aic:20,sportran:20   (NAME:f*, f* in THz)
     python benchmarks/coverage --data ordinates --methods cepstral-aic --realisations 2000   no series: fast
+    python benchmarks/coverage --segments 10 --lengths 100000 --methods spectral     (from series: what a segment's
+                                            finite length changes is not in ordinates, but ``spectral`` takes it away)
 
 A realisation is a stationary series of three components, sampled every fs, drawn from the process's exact filters. Its
 numbers follow from --seed, the process, the length and the realisation alone. The peers (SporTran, STACIE) get virtual

@@ -1,12 +1,13 @@
 """Runs that end when they know enough are as good as runs whose length was fixed before.
 
 ``python tests/physics/test_stopping.py 60`` makes larger figures. Mean of ln S(0), in standard errors, minus that of
-runs of a fixed length, of the same realisations (expected is what ``estimate.wanted`` says); 1σ/2σ coverage; scatter of
-the length:
+runs of a fixed length, of the same realisations (50, 60 and 30 of them); 1σ/2σ coverage; scatter of the length. Then
+what the first should be by Wald's identity, from the covariance of ln S(0) and of what decides in runs of a fixed
+length (150 and 60; ``… covariance 150``), and what it would be if the error bar of the run itself decided:
 
-    one relaxation, 5 % wanted                      -0.08(8)    .58/.96    24 %
-    the same, but the error that belongs to 5 %     -0.22(8)    .60/.93    34 %
-    a resonance and a peak at zero, 5 % wanted      SUPBIAS    SUPCOV    SUPLEN %
+    one relaxation, 5 % wanted                      -0.08(8)     .58/.96    24 %    -0.12(3)   -0.26(6)
+    the same, but the error that belongs to 5 %     -0.22(8)     .60/.93    34 %    -0.21(3)   -0.35(6)
+    a resonance and a peak at zero, 5 % wanted      -0.25(13)    .67/.97    31 %    -0.09(3)   -0.19(6)
 
 The estimates of runs of fixed length are themselves -0.3 off in these realisations (standard error 0.13).
 """
@@ -29,21 +30,28 @@ from lammps_topo.synthetic_spectra import catalogue
 EVERY = 10  # of the samples of the catalogue, which are 1 fs apart
 
 
+def estimate_of(series, interval):
+    return zero_frequency(cross_periodogram(series, interval, segment=len(series) // 2 * 2))
+
+
+def expected_of(series, interval, found):
+    return expected_error(
+        found, [estimate_of(part, interval) for part in np.array_split(series, part_number(len(series)))]
+    )
+
+
 def stopped_runs(name, precision, *, usual, runs, seed):
     """ln S(0) - truth and its error where the rule ends each run, the same at a fixed length, and the lengths."""
     process = catalogue()[name]
     interval = process.interval * EVERY
     truth = process.spectrum(np.arange(EVERY) / interval).sum()  # what samples so far apart have at zero
 
-    def estimate(series):
-        return zero_frequency(cross_periodogram(series, interval, segment=len(series) // 2 * 2))
-
     def know(series):
-        found = estimate(series)
+        found = estimate_of(series, interval)
         limit = min(precision.relative(found.value / truth), LARGEST)
         expected = found.log_error
         if expected <= CLOSE * limit:
-            expected = expected_error(found, [estimate(part) for part in np.array_split(series, part_number(len(series)))])
+            expected = expected_of(series, interval, found)
         return Known(found.value, found.error, expected, limit, found.resolved)
 
     found = []
@@ -55,7 +63,7 @@ def stopped_runs(name, precision, *, usual, runs, seed):
             length = math.ceil(length * 1.02)  # a block
             if rule.due(length * interval):
                 rule.check(length * interval, {"sigma": know(series[:length])})
-        known, fixed = rule.known["sigma"], estimate(series[:usual])
+        known, fixed = rule.known["sigma"], estimate_of(series[:usual], interval)
         found.append((math.log(known.value / truth), known.error / known.value, math.log(fixed.value / truth), length))
     return np.array(found).T
 
@@ -87,5 +95,23 @@ def _figures(runs):
         )
 
 
+def _covariances(runs):
+    for name, usual in (("ar1-50", 17000), ("superionic", 50000)):
+        process = catalogue()[name]
+        interval, found = process.interval * EVERY, []
+        for run in range(runs):
+            series = process.sample(usual * EVERY, rng=np.random.default_rng([77, run]))[::EVERY]
+            whole = estimate_of(series, interval)
+            decides = expected_of(series, interval, whole)
+            found.append((math.log(whole.value), math.log(whole.log_error), math.log(decides)))
+        value, own, decides = np.array(found).T
+        for what, criterion in (("error bar", own), ("expected", decides)):
+            bias = [-2 * np.cov(value, criterion + extra)[0, 1] / np.exp(own.mean()) for extra in (0, value)]
+            print(f"{name:11s} {what}: {bias[0]:+.2f}, with an absolute error {bias[1]:+.2f}", flush=True)
+
+
 if __name__ == "__main__":
-    _figures(int(sys.argv[1]))
+    if sys.argv[1] == "covariance":
+        _covariances(int(sys.argv[2]))
+    else:
+        _figures(int(sys.argv[1]))
