@@ -41,7 +41,7 @@ def main() -> None:
 
 
 #: Keys of the configuration that act on what has been measured.
-_ESTIMATES = ("temperature", "volume", "spectral", "cepstral", "einstein")
+_ESTIMATES = ("temperature", "volume", "spectral", "cepstral", "einstein", "gauge")
 _INNER_ESTIMATES = ("msd.window", "correlations.prony")
 _results_file = click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
 _set = click.option(

@@ -30,7 +30,7 @@ def find_species(config: Config, host: Host, comm: Communicator) -> tuple[list[s
         return names, {kind: index for index, kind in enumerate(present)}
     names = list(config.species)
     numbers = {label: kind for kind, label in host.labels.items()}
-    listing = ", ".join(f"{kind} ({host.labels[kind]})" if kind in host.labels else str(kind) for kind in present)
+    listing = _listed(host, present)
     of_type: dict[int, int] = {}
     for index, (name, species) in enumerate(config.species.items()):
         kinds = {numbers.get(kind, -1) if isinstance(kind, str) else kind for kind in species.type}
@@ -47,6 +47,11 @@ def find_species(config: Config, host: Host, comm: Communicator) -> tuple[list[s
                 f"(species: {', '.join(names)}; types of the group: {listing})"
             )
     return names, of_type
+
+
+def _listed(host: Host, kinds: Iterable[int]) -> str:
+    """Types as errors name them, with their labels."""
+    return ", ".join(f"{kind} ({host.labels[kind]})" if kind in host.labels else str(kind) for kind in kinds)
 
 
 def find_oxidation(config: Config) -> dict[str, float]:
@@ -167,7 +172,7 @@ def _carriers(
     """Weights by type; a species none of whose types is given does not carry."""
     key = f"representations.{name}.carriers"
     numbers = {label: kind for kind, label in host.labels.items()}
-    listing = ", ".join(f"{kind} ({host.labels[kind]})" if kind in host.labels else str(kind) for kind in present)
+    listing = _listed(host, present)
     weights: dict[int, float] = {}
     for kind, weight in given.items():
         number = numbers.get(kind, -1) if isinstance(kind, str) else kind

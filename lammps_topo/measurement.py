@@ -122,6 +122,7 @@ class Measurement:
         self._molecules: Molecules | None = None
         self._molecule_note = ""
         self._seen_charge: Array | None = None
+        self._said: frozenset[str] = frozenset()  # verdicts that are in the log
         self._host_species = checked_host(config, self._species)
         self.has_charge = host.has_charge
         self.has_velocity = host.has_velocity
@@ -679,7 +680,11 @@ class Measurement:
             try:
                 outcome = estimate(record, self.config)
                 write_results(self.path, record, outcome, self.config, self._provenance())
-                self.notices.extend([*verdict_lines(outcome), *loop_lines(outcome)])
+                # said once, as long as they stay: the numbers that follow the last comma may change
+                verdicts = {line.rpartition(",")[0]: line for line in verdict_lines(outcome)}
+                verdicts |= {line: line for line in loop_lines(outcome)}
+                self.notices.extend(line for verdict, line in verdicts.items() if verdict not in self._said)
+                self._said = frozenset(verdicts)
             except (TopoError, OSError) as error:
                 problem = f"the results file '{self.path}' cannot be written: {error}"
             except Exception:  # whatever it is, the other ranks must not wait for ever

@@ -74,6 +74,8 @@ def merge_files(
             raise FileError(f"'{output}' is one of the files to be merged; give the result a name of its own")
     found = [read_results(file) for file in files]
     record = merge_records([results.record for results in found], [str(file) for file in files])
+    for other in found[1:]:
+        _check_charges(found[0], other)
     config = _one_config(found, {"output": str(output), **(overrides or {})}, agreeing)
     provenance = {
         "lammps_topo": __version__,
@@ -109,6 +111,17 @@ def _one_config(found: Sequence[Results], overrides: Mapping[str, Any], agreeing
                     f"give the one to use, --set {key} VALUE"
                 )
     return parse_config(json.dumps(first.given), overrides, source=f"the configuration in {first.path}")
+
+
+def _check_charges(first: Results, other: Results) -> None:
+    """Constant charges that have fluxes of their own, tensors or those of types, do not show in the record."""
+    for name in first.record.representations:
+        definitions = [(results.config.representations or {}).get(name) for results in (first, other)]
+        ours, theirs = ({} if one is None else one.model_dump(exclude_none=True) for one in definitions)
+        for kind in ("born", "carriers", "molecular"):
+            one, two = ours.get(kind), theirs.get(kind)
+            if one != two and not (isinstance(one, str) and isinstance(two, str) and kind == "born"):
+                raise FileError(_differs(str(first.path), str(other.path), f"representations.{name}.{kind}", one, two))
 
 
 def _flat(data: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:

@@ -12,6 +12,7 @@ import json
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -31,7 +32,8 @@ from .stream.communicator import Communicator, agree
 #: Keys that may change: what the samples are made of later, or where and how often something is written.
 FREE_KEYS = (
     "output", "block", "threads", "thermo", "temperature", "volume", "checkpoint", "checkpoint_steps", "state",
-    "generations", "restart", "on_sigterm", "on_error", "stop", "spectral", "cepstral", "einstein", "msd.window",
+    "generations", "restart", "on_sigterm", "on_error", "stop", "spectral", "cepstral", "einstein", "gauge",
+    "msd.window", "species.*.carrier",
     "correlations.memory", "correlations.work", "correlations.prony",
 )  # fmt: skip
 _LONGEST = 200
@@ -386,7 +388,7 @@ def _differences(header: Header, present: Present) -> Iterator[str]:
         return
     now = _flat(present.config.model_dump(mode="json"))
     for key in dict.fromkeys((*now, *then)):
-        free = any(key == name or key.startswith(f"{name}.") for name in FREE_KEYS)
+        free = any(fnmatchcase(key, name) or key.startswith(f"{name}.") for name in FREE_KEYS)
         if not free and now.get(key) != then.get(key):
             yield f"key '{key}' is {_shown(now.get(key))}, but {_shown(then.get(key))}"
 

@@ -83,14 +83,21 @@ def analyse_centres(
 
 
 def _cell_dipole(dipoles: Sequence[Array]) -> list[Result]:
-    """Rms component of Σμ, and ⟨|Σμ|²⟩/⟨Σ|μ|²⟩, which is 1 where the dipoles of ions do not know of each other."""
+    """Rms component of Σμ, and ⟨|Σμ|²⟩/⟨Σ|μ|²⟩, which is 1 where the dipoles of ions do not know of each other.
+
+    Without any dipoles that ratio is left out.
+    """
     squared = np.array([(mu.sum(axis=0) ** 2).sum() for mu in dipoles])
     apart = np.array([(mu**2).sum() for mu in dipoles])
     method = _snapshots(len(dipoles))
     rms = float(np.sqrt(squared.mean() / 3.0))
+    error = float(standard_error(squared)) / (6.0 * rms) if rms > 0 else 0.0
+    whole = Result("cell_dipole", "electrons", method, rms, error, "D")
+    if not apart.any():
+        return [whole]
     ratio = float(squared.mean() / apart.mean())
     return [
-        Result("cell_dipole", "electrons", method, rms, float(standard_error(squared)) / (6.0 * rms), "D"),
+        whole,
         Result("dipole_correlation", "all ions", method, ratio,
                float(standard_error(squared - ratio * apart)) / float(apart.mean()), "1"),
     ]  # fmt: skip

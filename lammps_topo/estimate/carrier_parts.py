@@ -43,7 +43,7 @@ def carrier_conductivities(name: str, record: Record, config: Config, state: Sta
     rows = representation_weights(record, name)
     weights = np.stack([rows[places].sum(axis=0) for places in groups.values()])
     # the total first, so that it is as exact as it can be
-    joint = flux_matrix(record, np.concatenate((weights.sum(axis=0, keepdims=True), weights)), alike=True)
+    joint = flux_matrix(record, np.concatenate((weights.sum(axis=0, keepdims=True), weights)), ordered=1)
     words, number = list(groups), len(groups)
     pairs = [(a, b) for a in range(number) for b in range(a, number)]
     forms = np.zeros((len(pairs), number + 1, number + 1))

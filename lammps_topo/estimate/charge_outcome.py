@@ -9,6 +9,7 @@ from ..config import Config
 from ..errors import EstimateError
 from ..record import Record
 from ..units import Units
+from .bound_species import bound_species
 from .carrier_parts import carrier_conductivities
 from .gauge_results import compare_representations
 from .integer_charges import charge_results, fluctuating
@@ -17,7 +18,7 @@ from .state import State
 
 
 def charge_outcome(record: Record, config: Config, state: State, units: Units) -> Outcome:
-    """Comparisons of all representations, best constant charges, and parts of the conductivity by carriers.
+    """Comparisons of all representations, bound species, best constant charges, parts of the conductivity by carriers.
 
     What cannot be estimated becomes a note.
     """
@@ -29,7 +30,7 @@ def charge_outcome(record: Record, config: Config, state: State, units: Units) -
     for name in record.representations:
         what = f"conductivity of carriers in '{name}'"
         actions[what] = partial(carrier_conductivities, name, record, config, state, units)
-    found, notes = [], []
+    found, notes = [bound_species(record, config)] if record.representations else [], []
     for what, action in actions.items():
         try:
             found.append(action())

@@ -53,7 +53,7 @@ def species_conductivities(name: str, record: Record, state: State, units: Units
     require_state(state)
     rows = representation_weights(record, name)
     number = len(rows)
-    joint = flux_matrix(record, np.concatenate((rows.sum(axis=0, keepdims=True), rows)), alike=True)
+    joint = flux_matrix(record, np.concatenate((rows.sum(axis=0, keepdims=True), rows)), ordered=1)
     pairs = [(a, b) for a in range(number) for b in range(a, number)]
     forms = np.zeros((len(pairs) + number + 1, number + 1, number + 1))
     for index, (a, b) in enumerate(pairs):

@@ -53,8 +53,10 @@ FASTER = (0.0, 0.3, 0.6)
 """Shares c of motion faster than that of f_w; without them, mixtures of both are called different too often."""
 SHARES = np.concatenate(([0.0], np.geomspace(1e-7, 1.0, 141)))
 """Of e in the mean of S_d over the ordinates."""
-LARGER = np.exp(np.linspace(0.0, 2.0, 41))
+LARGER = np.exp(np.concatenate(([0.0], np.geomspace(1e-3, 2.0, 80))))
 """Factors by which S as a whole may be larger than is most likely."""
+ALIKE = 0.02
+"""Logarithm of frequencies of different stretches that count as one; those of one stretch are further apart."""
 ROUNDING = 1e-12
 """Share of a variance that is none."""
 
@@ -149,8 +151,14 @@ def limit(sines: Sines, row: int | Array) -> Limit:
         zero = np.zeros(1)
         return Limit(0.0, 1.0, np.zeros(len(power)), np.zeros(len(power)), (zero, zero))
     half = 0.5 * amplitude.size
-    bounded, shape, inverse, logarithm = _shapes(sines.frequency.tobytes(), sines.spacing)
-    size = inverse @ power / len(power)  # [S, U]
+    # ordinates of many stretches, or replicas, at one frequency are as good as one
+    _, place, number = np.unique(
+        np.rint(np.log(sines.frequency / sines.spacing) / ALIKE), return_inverse=True, return_counts=True
+    )
+    share = number / len(power)
+    frequency = np.bincount(place, sines.frequency) / number
+    bounded, shape, inverse, logarithm = _shapes(frequency.tobytes(), share.tobytes(), sines.spacing)
+    size = inverse @ (np.bincount(place, power) / len(power))  # [S, U]
     likelihood = -half * (logarithm + np.log(size))
     best = likelihood.max(axis=0)
     chosen = likelihood.argmax(axis=0)
@@ -161,8 +169,8 @@ def limit(sines: Sines, row: int | Array) -> Limit:
     return Limit(
         value=float(values[top]),
         chance=0.5 * float(chdtrc(1, max(2 * (best[top] - best[0]), 0.0))) if top else 1.0,
-        smooth=np.tensordot(weight, shape, axes=2),
-        bounded=bounded[chosen[0]] / bounded[chosen[0]].max(),
+        smooth=np.tensordot(weight, shape, axes=2)[place],
+        bounded=(bounded[chosen[0]] / bounded[chosen[0]].max())[place],
         profile=(
             np.outer(LARGER, values).ravel(),
             (2 * (best[top] - best) + 2 * half * (np.log(LARGER) + 1 / LARGER - 1)[:, None]).ravel(),
@@ -171,18 +179,18 @@ def limit(sines: Sines, row: int | Array) -> Limit:
 
 
 @lru_cache(maxsize=4)
-def _shapes(frequencies: bytes, spacing: float) -> tuple[Array, Array, Array, Array]:
+def _shapes(frequencies: bytes, shares: bytes, spacing: float) -> tuple[Array, Array, Array, Array]:
     """What is bounded, for all f_w, q and c, each with a mean of 1, [S, Q]; with a constant of all ``SHARES`` [S, U,
-    Q], the inverse of that, and the mean of its logarithm [S, U]."""
-    frequency = np.frombuffer(frequencies)
+    Q], the inverse of that, and the mean of its logarithm [S, U]; ``shares`` of the ordinates are the weights."""
+    frequency, share = np.frombuffer(frequencies), np.frombuffer(shares)
     highest, lowest = float(frequency.max()), SLOWEST * spacing
     knees = lowest * 2.0 ** np.arange(0.0, max(math.log2(4 * highest / lowest), 0.0) + 0.25, 0.5)
     ratio = frequency**2 / (1 + (frequency / knees[:, None]) ** 2) ** np.array(POWERS)[:, None, None]
     slow, fast = ratio.reshape(-1, len(frequency)), frequency**2
-    slow, fast = slow / slow.mean(axis=1, keepdims=True), fast / fast.mean()
-    bounded = np.concatenate((*((1 - share) * slow + share * fast for share in FASTER), fast[None]))
+    slow, fast = slow / (slow @ share)[:, None], fast / (fast @ share)
+    bounded = np.concatenate((*((1 - part) * slow + part * fast for part in FASTER), fast[None]))
     shape = SHARES[:, None] + (1 - SHARES[:, None]) * bounded[:, None]
-    return bounded, shape, 1 / shape, np.log(shape).mean(axis=-1)
+    return bounded, shape, 1 / shape, np.log(shape) @ share
 
 
 def regress(sines: Sines, target: Array, others: Array) -> tuple[Array, Array, Array]:
@@ -221,11 +229,13 @@ def compare(sines: Sines, *, size: float, level: float, tolerance: float) -> Com
     """
     one, other = sines.amplitude[:, 0], sines.amplitude[:, 1]
     part = limit(sines, one - other)
-    slope, covariance, _ = regress(sines, one - other, (one + other)[:, None])
     total = float(((one + other) ** 2).mean())
-    difference = float(slope[0]) * total
-    error = math.hypot(float(covariance[0, 0]) ** 0.5 * total, difference * math.sqrt(2 / one.size))
-    upper = part.upper(level)
+    difference = error = 0.0
+    if total > ROUNDING * float((one**2).mean()):  # else they are opposite
+        slope, covariance, _ = regress(sines, one - other, (one + other)[:, None])
+        difference = float(slope[0]) * total
+        error = math.hypot(float(covariance[0, 0]) ** 0.5 * total, difference * math.sqrt(2 / one.size))
+    upper, whole = part.upper(level), max(total + part.value, ROUNDING * size)
     verdict: Verdict = "cannot tell yet"
     if part.chance < 1 - level:
         verdict = "different"
@@ -233,8 +243,8 @@ def compare(sines: Sines, *, size: float, level: float, tolerance: float) -> Com
         verdict = "equivalent"
     return Comparison(
         verdict, level, difference, error, part, upper,
-        coherence=((total - part.value) / (total + part.value)) ** 2,
-        coherence_error=4 * (upper - part.value) / float(ndtri(level)) / (total + part.value),
+        coherence=((total - part.value) / whole) ** 2,
+        coherence_error=4 * (upper - part.value) / float(ndtri(level)) / whole,
     )  # fmt: skip
 
 

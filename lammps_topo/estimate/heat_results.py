@@ -19,8 +19,7 @@ from ..errors import EstimateError
 from ..record import Record
 from ..units import Units
 from .current_spectrum import current_series, current_weights, flux_covariance, flux_spectrum
-from .flux_matrix import flux_matrix
-from .onsager import dependence
+from .flux_matrix import flux_matrix, independent
 from .result import Curve, Outcome, Result
 from .series_check import doubts_of_stretches
 from .spectral_part import doubts, require_state, spectral_curves, spectral_result, thermal_conductivity
@@ -52,7 +51,7 @@ def eliminated_fluxes(record: Record) -> Eliminated:
         weights[index, index] = 1 / max(number, 1)
     if len(record.species) == 1:
         return Eliminated((), weights[:0])
-    _, kept = dependence(flux_covariance(record, weights), alike=True)
+    kept = sorted(independent(flux_covariance(record, weights))[1])
     return Eliminated(tuple(record.species[index] for index in kept), weights[kept])
 
 

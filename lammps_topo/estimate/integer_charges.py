@@ -24,8 +24,9 @@ from ..errors import EstimateError
 from ..record import Record
 from ..units import Units
 from .current_spectrum import current_is_zero, current_weights, flux_covariance, flux_spectrum
+from .flux_matrix import independent
 from .gauge import Limit, limit, regress, sine_amplitudes
-from .onsager import dependence, onsager
+from .onsager import onsager
 from .result import Outcome, Result
 
 __all__ = ["Regression", "charge_results", "fluctuating", "neutral_charges", "regression"]
@@ -110,7 +111,7 @@ def charge_results(name: str, record: Record, config: Config, units: Units) -> O
     if number < 2:
         raise EstimateError("a single species has the charge of the system, whatever its atoms do")
     basis = np.eye(len(record.flux_names))[:number]
-    expression, kept = _independent(flux_covariance(record, basis))
+    expression, kept = independent(flux_covariance(record, basis))
     if not kept:
         raise EstimateError("no species moves")
     row = current_weights(record, name)
@@ -149,25 +150,6 @@ def charge_results(name: str, record: Record, config: Config, units: Units) -> O
             "(charge moves without ions, or is shared between atoms)"
         )
     return Outcome(tuple(results), (), tuple(notes))
-
-
-def _independent(covariance: Array) -> tuple[Array, list[int]]:
-    """As ``dependence``, the most independent fluxes first: the others may follow from them with large factors, as the
-    motion of something light follows from that of all ions."""
-    deviation = np.sqrt(np.maximum(np.diag(covariance), 0.0))
-    unit = np.where(deviation > 0, deviation, 1.0)
-    left, order = covariance / np.outer(unit, unit), list[int]()
-    while len(order) < len(left):
-        share = np.diag(left).copy()
-        share[order] = -1.0
-        best = int(share.argmax())
-        order.append(best)
-        if share[best] > 0:
-            left = left - np.outer(left[:, best], left[best]) / share[best]
-    expression, kept = dependence(covariance[np.ix_(order, order)], alike=True)
-    back = np.empty_like(expression)
-    back[order] = expression
-    return back, [order[place] for place in kept]
 
 
 def _verdict(value: float, error: float, diffuses: bool) -> str:

@@ -86,7 +86,7 @@ class Session:
                     break
                 if self._host.stopped:
                     break
-        self._host.finish()
+        self._host.end_of_run()
         for notice in self._host.measurement.notices:
             if self._host.measurement.comm.rank == 0:
                 print(f"fix topo: {notice}")

@@ -24,6 +24,9 @@ from .global_numbers import GlobalNumbers
 
 _ATOM_VARIABLE = 1  # LMP_VAR_ATOM
 _VECTORS = ("x", "v", "f")
+_MOTION = 6  # columns x y z vx vy vz
+#: Of sums over atoms, relative to their absolute values: what differs by more was edited.
+_ROUNDING = 1e-9
 
 
 class LammpsReader:
@@ -250,7 +253,9 @@ class PythonHost:
         self._block = 0
         self._last: int | None = None
         self._cell: Array | None = None
-        self._last_sums: Array = np.zeros(len(SUMS))
+        self._end: tuple[int, Array] | None = None  # where the last run ended, and what the system was like
+        self._new_stretch = False
+        self._steps: list[int] = []
         self._clear()
 
     def _atom_sources(self) -> list[AtomSource]:
@@ -293,7 +298,7 @@ class PythonHost:
         self._rows.append(rows)
         self._sums.append(sums)
         self._volumes.append(volume)
-        self._last, self._last_sums = step, sums
+        self._last = step
         every = self.measurement.config.checkpoint_steps
         if len(self._steps) >= self._block or (every is not None and step % every == 0):
             self._deliver()
@@ -353,22 +358,37 @@ class PythonHost:
         self.finish()
         self.measurement.close()
 
+    def end_of_run(self) -> None:
+        """A run has ended: write the results, and remember what the system is like. Collective."""
+        self.finish()
+        self._end = self.reader.step, self._fingerprint()
+
     def resume(self) -> None:
-        """A run begins: if the system was edited since the last sample, a new stretch begins, too. Collective."""
-        if self._last is not None and not self.over and self._edited():
+        """A run begins: if the system was edited since the last one, a new stretch begins, too. Collective."""
+        if not self.over and self._edited():
             if self._steps:
                 self._deliver()
             self._new_stretch, self._last = True, None
         self.sample()
 
     def _edited(self) -> bool:
-        if self.measurement.config.path is not None:
-            return True  # every run begins with a point of its own
-        if self.reader.step != self._last:
-            return False  # a gap between steps shows by itself
-        _, sums, _ = self.reader.sample(self._has_charge)
-        now, then = self.measurement.comm.sum(np.stack((sums, self._last_sums)))
-        return not np.allclose(now, then, rtol=1e-9, atol=1e-9 * np.abs(then).max())
+        if self._end is None:
+            return False
+        step, then = self._end
+        if self.measurement.config.path is not None or self.reader.step != step:
+            return True  # along a path every run begins with a point of its own
+        now, sums = self._fingerprint(), len(SUMS)
+        size = np.concatenate((np.full(sums, np.abs(then[:sums]).max()), then[-_MOTION:]))
+        return bool((np.abs(now - then)[: len(size)] > _ROUNDING * size).any())
+
+    def _fingerprint(self) -> Array:
+        """(7 + 6 + 6,) of the present: sums over the system; positions and velocities, each atom of the group with a
+        weight of its own, so that no edit cancels; and the same of absolute values."""
+        rows, sums, _ = self.reader.sample(has_charge=False)
+        motion = rows[:, 1 : 1 + _MOTION]
+        return self.measurement.comm.sum(
+            np.concatenate((sums, np.cos(rows[:, 0]) @ motion, np.abs(motion).sum(axis=0)))
+        )
 
     def _begin(self, rows: Array, sums: Array) -> None:
         """``rows`` and ``sums`` of the present step, a sample."""
@@ -387,7 +407,7 @@ class PythonHost:
         )
         continued = self.measurement.continued
         if continued is not None:
-            self._last, self._last_sums, self._new_stretch = continued.step, sums, self.measurement.new_stretch
+            self._last, self._new_stretch = continued.step, self.measurement.new_stretch
 
     def _deliver(self) -> None:
         packed, new_stretch = self._packed(), self._new_stretch
@@ -407,8 +427,9 @@ class PythonHost:
         )
 
     def _clear(self) -> None:
-        self._new_stretch = False
-        self._steps: list[int] = []
+        if self._steps:
+            self._new_stretch = False  # else it waits for the sample that begins the stretch
+        self._steps = []
         self._rows: list[Array] = []
         self._sums: list[Array] = []
         self._volumes: list[float] = []

@@ -5,12 +5,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
+
 from ..estimate.result import Result
 from ..record import Record
 from ..representation import has_own_fluxes
+from ..units import unit_style
 from .wording import Fact, find, number, quantity_with_unit, unit_text
 
 TITLE = "Does a constant integer charge describe this conductor?"
+_ROUNDING = 1e-6
+"""Of a whole number of elementary charges."""
 
 
 def verdicts(results: Sequence[Result], record: Record) -> list[Fact]:
@@ -33,12 +38,16 @@ def answer(results: Sequence[Result], record: Record) -> str:
     about = [one for one in about if not _proportional(one, results)]
     if not about:
         return (
-            "There is nothing else to compare with: the currents are proportional, and a run cannot tell which of such "
-            "charges are right. Integers are what electrons make of them where transport is adiabatic."
+            "Transport is trivial, charge moves with the ions alone, as it must with constant charges. There is "
+            "nothing else to compare with: the currents are proportional, and a run cannot tell which of such charges "
+            "are right. Integers are what electrons make of them where transport is adiabatic."
         )
     said = {str(one.details.get("verdict")) for one in about}
     if said == {"equivalent"}:
-        return "Yes, as far as this run can tell: the integers conduct like every other representation."
+        return (
+            "Yes, as far as this run can tell: transport is trivial, the integers conduct like every other "
+            "representation."
+        )
     if "different" in said:
         others = [_pair_text(one.of) for one in about if one.details.get("verdict") == "different"]
         return f"Not like every other representation: {', '.join(others)} conduct differently."
@@ -52,8 +61,9 @@ def _proportional(gauge: Result, results: Sequence[Result]) -> bool:
 
 def _integer(name: str, record: Record) -> bool:
     """Whether its charges are whole numbers by species."""
-    charges = record.charges_of(name).tolist()
-    return not has_own_fluxes(name, record.species, record.flux_names) and all(one == round(one) for one in charges)
+    charges = unit_style(record.units).elementary * record.charges_of(name)
+    whole = np.abs(charges - np.rint(charges)).max(initial=0.0) < _ROUNDING
+    return bool(whole) and not has_own_fluxes(name, record.species, record.flux_names)
 
 
 def _pair_text(of: str) -> str:

@@ -50,10 +50,11 @@ def test_contiguous_runs_are_one_stretch(lmp, start, tmp_path):
         "displace_atoms all random 0.1 0.1 0.1 7 units box",
         "velocity all scale 500",
         "velocity all set 1.0 1.0 1.0",
+        "group one id 1\ngroup two id 2\ndisplace_atoms one move 0.3 0 0\ndisplace_atoms two move -0.3 0 0",
     ],
 )
 def test_an_edit_between_runs_begins_a_new_stretch(edit, lmp, start, tmp_path):
-    """Also a minimisation that is shorter than the sampling interval."""
+    """Also a minimisation that is shorter than the sampling interval, and an edit that leaves the centre of mass."""
     lmp(f"{start}fix topo all topo 50\nrun 100\n{edit}\nrun 100\n", tmp_path, ranks=2)
     record = record_of(tmp_path)
     assert len(record.series.stretches) == 2
@@ -133,6 +134,27 @@ for method in ("plugin", "stepwise"):
     assert stepwise.population.sum() == 18  # two of the twenty were deleted
     assert len(stepwise.series.stretches) == len(plugin.series.stretches) == 2
     assert stepwise.degrees_of_freedom == plugin.degrees_of_freedom
+
+
+@pytest.mark.parametrize("ranks", [1, 2])
+def test_stepwise_sees_edits_that_leave_the_centre_of_mass_and_those_between_samples(ranks, start, tmp_path):
+    body = """
+lmp.command("group one id 1")
+lmp.command("group two id 2")
+session = lammps_topo.attach(lmp, every=10, method="stepwise")
+session.run(40)
+session.run(5)
+session.run(5)
+lmp.command("displace_atoms one move 0.3 0 0")
+lmp.command("displace_atoms two move -0.3 0 0")
+session.run(25)
+lmp.command("velocity all scale 700")
+session.run(15)
+session.detach()
+"""
+    drive(tmp_path, start, body, ranks=ranks)
+    assert record_of(tmp_path).series.stretches.tolist() == [0, 6, 9]
+    assert record_of(tmp_path).series.steps.tolist() == [0, 10, 20, 30, 40, 50, 50, 60, 70, 80, 90]
 
 
 def test_names_with_spaces_and_words_that_yaml_knows(start, tmp_path):

@@ -163,7 +163,7 @@ def test_files_that_another_program_reads_are_replaced(tmp_path):
         found.finish(trajectory.packed(80, 120), now=True)
         assert results["record"].attrs["samples"] == 40  # it has what it opened
         assert len(state["arrays"])
-    assert found.notices == []
+    assert [notice for notice in found.notices if not notice.startswith("charges ")] == []  # but verdicts
     assert read_results(path).record.samples == 120
 
 

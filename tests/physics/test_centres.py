@@ -168,6 +168,15 @@ def test_agi_has_the_structure_that_the_literature_describes(snapshots: list[Cen
     assert dipole.value == pytest.approx(np.mean(naive))
 
 
+def test_centres_at_their_ions_have_no_dipoles() -> None:
+    ions = np.array([[0.0, 0.0, 0.0], [3.0, 0.0, 0.0]])
+    one = CentreSnapshot(10 * np.eye(3), ("Ag", "I"), ions, ions.copy(), np.array([0, 1]))
+    found = {(result.quantity, result.of): result for result in analyse_centres([one, one], VALENCE).outcome.results}
+    assert found["ion_dipole", "I"].value == 0.0
+    assert found["cell_dipole", "electrons"].value == 0.0
+    assert ("dipole_correlation", "all ions") not in found
+
+
 def test_files_without_centres_are_refused(tmp_path: Path) -> None:
     path = tmp_path / "ions.xyz"
     ase.Atoms("AgI", [[0, 0, 0], [2, 2, 2]], cell=[5, 5, 5], pbc=True).write(path, format="extxyz")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import tracemalloc
 from collections import Counter
 from dataclasses import replace
 
@@ -146,6 +147,22 @@ def test_stretches_are_pooled():
     assert not rest.any()
 
 
+def test_many_stretches_take_no_more_memory_and_still_have_an_upper_limit():
+    rng = np.random.default_rng(14)
+    parts = [walk(int(samples), 0.02, rng=rng) for samples in rng.integers(1000, 1400, 150)]
+    sines = sine_amplitudes(parts, INTERVAL)
+    tracemalloc.start()
+    found = limit(sines, 0)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 100e6
+    assert found.smooth.shape == sines.frequency.shape
+    # the lowest ordinates tell: S(0) is 1, known to about sqrt(2/(3 · 7200))
+    upper = found.upper(LEVEL)
+    assert 0.003 < upper / found.value - 1 < 0.1
+    assert 0.9 < found.value < 1.05
+
+
 def test_spectra_for_the_figure():
     rng = np.random.default_rng(8)
     moved = walk(50_001, CURRENT, rng=rng, columns=2)
@@ -205,6 +222,9 @@ def test_fluctuating_and_integer_charges_conduct_alike():
     names = {curve.name for curve in outcome.curves}
     assert {"gauge/oxidation", "gauge/atomic", "gauge/oxidation − atomic", f"gauge-growth/{of}"} <= names
     assert answer(outcome.results, record).startswith("Yes")
+    coulombs = unit_style("si")
+    in_si = replace(record, units="si", charges=record.charges / coulombs.elementary)
+    assert answer(outcome.results, in_si).startswith("Yes")
     assert verdicts(outcome.results, record)[0].value.startswith("Equivalent: the conductivities differ by")
     assert verdict_lines(outcome)[0].startswith("charges oxidation - atomic: equivalent, conductivities differ by")
 
@@ -222,7 +242,7 @@ def test_charges_of_a_force_field_are_too_small():
     assert growth.details["growth"] == "linear"
     assert growth.value == pytest.approx(0.4**2 * SIGMA * 1.5**2, abs=3.3 * growth.error)
     assert any("differ by the factor 0.36: charges of a force field" in note for note in outcome.notes)
-    assert answer(outcome.results, record).startswith("There is nothing else to compare with: the currents are")
+    assert "nothing else to compare with: the currents are" in answer(outcome.results, record)
 
 
 def test_a_current_with_charge_of_its_own_is_another():
@@ -246,6 +266,14 @@ def test_one_and_the_same_current():
     assert verdict(outcome, "oxidation - again") == "equivalent"
     assert get(outcome, "gauge", "oxidation - again").details["currents"] == "one and the same"
     assert get(outcome, "conductivity_difference", "oxidation - again").value == 0
+
+
+def test_opposite_currents_conduct_equally_but_differ():
+    outcome = outcome_of(salt(4000, fluctuating=0.0, opposite=-1.0))
+    of = "oxidation - opposite"
+    assert verdict(outcome, of) == "different"
+    difference = get(outcome, "conductivity_difference", of)
+    assert (difference.value, difference.error) == (pytest.approx(0.0, abs=1e-9), pytest.approx(0.0, abs=1e-9))
 
 
 def test_molecules_that_stay_whole_conduct_nothing():

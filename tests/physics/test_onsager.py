@@ -10,6 +10,7 @@ from scipy import stats
 
 from lammps_topo.errors import EstimateError
 from lammps_topo.estimate.conductivity_parts import isotropy
+from lammps_topo.estimate.flux_matrix import independent
 from lammps_topo.estimate.onsager import Onsager, dependence, onsager
 from lammps_topo.estimate.spectrum import Spectrum, combine
 from lammps_topo.estimate.zero_frequency import zero_frequency
@@ -155,6 +156,23 @@ def test_rounding_is_no_flux():
     spectrum = combine(draw("heat-3", np.random.default_rng(9)), np.diag([1.0, 1e-12, 1.0]))
     assert dependence(covariance(spectrum))[1] == [0, 1, 2]
     assert dependence(covariance(spectrum), alike=True)[1] == [0, 2]
+
+
+@pytest.mark.parametrize("order", [(0, 1, 2), (2, 0, 1)])
+@pytest.mark.parametrize(("mass", "size"), [(1.0, 1.0), (0.01, 10.0), (0.001, 10.0), (0.001, 1000.0), (0.0, 1.0)])
+def test_in_the_barycentric_frame_a_light_species_counts_and_one_heavy_one_does_not(mass, size, order):
+    """The light one follows from both heavy ones, but with factors so large that rounding hides it: two are free."""
+    rng, masses, numbers = np.random.default_rng(12), np.array([39.0, 35.0, mass]), np.array([64.0, 62.0, 1.0])
+    heavy, light = rng.standard_normal((2, 20_000, 3))
+    moved = np.stack((heavy, -(39.0 * 64.0 * heavy + mass * size * light) / (35.0 * 62.0), size * light), axis=1)
+    drift = rng.standard_normal((20_000, 1, 3))
+    moved += drift - np.einsum("s,tsc->tc", masses * numbers / (masses @ numbers), moved + drift)[:, None]
+    moved = moved[:, order]
+    expression, kept = independent(np.einsum("tac,tbc->ab", moved, moved))
+    assert len(kept) == 2
+    assert order.index(2) in kept
+    rest = moved - np.einsum("am,tmc->tac", expression, moved[:, kept])
+    assert (rest**2).mean() < 1e-10 * (moved**2).mean()
 
 
 def test_what_cannot_be_done_is_said():

@@ -69,7 +69,7 @@ def displacement_record(
     """Mean square displacements of independent atoms, ``diffusion`` in Å²/ps, each species of at most four of them."""
     parts = []
     for (_, coefficient), number in zip(diffusion.items(), population, strict=True):
-        moved = walk(samples, CURRENT, rng, min(number, 4)) * np.sqrt(2 * coefficient)
+        moved = walk(samples, CURRENT, rng=rng, columns=min(number, 4)) * np.sqrt(2 * coefficient)
         parts.append(squared_displacements(moved, lags=32, stride=8, levels=3))
     sums = [np.stack([part[0][level].mean(axis=2) for part in parts], axis=2) for level in range(3)]
     return DisplacementRecord(

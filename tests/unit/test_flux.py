@@ -19,7 +19,11 @@ from lammps_topo.representation import (
     species_weights,
     with_differences,
 )
-from lammps_topo.stream.block import Block, Totals
+from lammps_topo.stream.assembly import Assembly
+from lammps_topo.stream.block import Block, Packed, Totals
+from lammps_topo.stream.charges import Assignment
+from lammps_topo.stream.communicator import Alone
+from lammps_topo.stream.ownership import Ownership
 
 
 def blocks(samples=30, cuts=(11, 20), charges=True, velocities=True, seed=0):
@@ -206,3 +210,46 @@ def test_block_average_error_of_a_correlated_series():
         ratios.append(average.mean / average.error)
     # 200 values of Student's t with about 20 degrees of freedom: variance 1.1, its standard error 0.11
     assert np.var(ratios) == pytest.approx(1.1, abs=0.33)
+
+
+@pytest.mark.parametrize("velocities", [True, False])
+@pytest.mark.parametrize("host", [None, [], [0], [1]])
+def test_charges_that_change_in_every_frame_are_the_sums_over_atoms(host, velocities):
+    """Numbers, q and tensors of atoms in any order, in blocks of any length, against plain sums."""
+    rng, atoms, samples = np.random.default_rng(5), 7, 23
+    species, tags, mass = np.array([0, 0, 0, 1, 1, 1, 1]), rng.permutation(7) + 1, rng.uniform(1, 5, 7)
+    x = np.cumsum(rng.normal(size=(samples, atoms, 3)), axis=0)
+    v, q, tensor = (rng.normal(size=(samples, atoms, width)) for width in (3, 1, 9))
+    ownership = Ownership(Alone(), tags, species, 2)
+    assembly = Assembly(
+        Alone(), ownership, has_velocity=velocities, has_charge=True, has_force=False, mass=mass.sum(), every=1,
+        interval=0.5, assignments=[Assignment(9)],
+    )  # fmt: skip
+    frame = FluxFrame(ownership.population, host, 0.5)
+    found = []
+    for first, last in pairwise((0, 1, 6, 7, samples)):
+        steps = np.arange(first, last)
+        columns = [np.broadcast_to(tags[:, None], (samples, atoms, 1)), x, *([v] if velocities else []), q, tensor]
+        rows = [np.concatenate([one[k] for one in columns], axis=1)[rng.permutation(atoms)] for k in steps]
+        sums = np.column_stack((np.zeros(len(steps)), mass @ v[steps], mass @ x[steps]))
+        packed = Packed(steps, np.full(len(steps), atoms), np.concatenate(rows), sums, np.ones(len(steps)))
+        found.append(frame.observe(assembly.assemble(packed)))
+    flux, moment = (np.concatenate([getattr(one, name) for one in found]) for name in ("flux", "moment"))
+    share = np.zeros(atoms) if host is None else np.isin(species, host).astype(float) if host else mass
+    share = share / max(share.sum(), 1e-300)
+    away, drift = (one - np.einsum("n,tnc->tc", share, one)[:, None] for one in (x, v))
+    place = 0
+    for charge in (
+        np.ones((samples, atoms, 1, 1)) * np.eye(3),
+        q[..., None] * np.eye(3),
+        tensor.reshape(-1, atoms, 3, 3),
+    ):
+        for one in range(2):
+            own = species == one
+            mean = 0.5 * (charge[1:, own] + charge[:-1, own])
+            steps = np.einsum("tnab,tnb->ta", mean, np.diff(away[:, own], axis=0))
+            assert moment[0, place] == pytest.approx(0.0, abs=1e-12)
+            assert np.diff(moment[:, place], axis=0) == pytest.approx(steps, abs=1e-12)
+            current = np.einsum("tnab,tnb->ta", charge[:, own], drift[:, own])[1:] if velocities else steps / 0.5
+            assert flux[1:, place] == pytest.approx(current, abs=1e-12)
+            place += 1

@@ -427,6 +427,23 @@ def test_settings_of_estimates_must_agree_or_be_given(files, tmp_path):
     assert read_results(target).config.temperature == 600
 
 
+def test_tolerances_of_comparisons_are_settings_of_estimates(files):
+    topo("estimate", files[0], "--set", "gauge.tolerance", "0.1")
+    assert read_results(files[0]).config.gauge.tolerance == 0.1
+
+
+def test_constant_tensors_must_agree(tmp_path):
+    paths = []
+    for seed, charge in enumerate((2, 2, 3)):
+        paths.append(str(tmp_path / f"run{seed}.topo.h5"))
+        fixed = {"fixed": {"born": {"A": charge, "B": -charge}}, "atomic": None}
+        measure(ions(256, seed), path=Path(paths[-1]), representations=fixed)
+    target = str(tmp_path / "all.topo.h5")
+    topo("merge", *paths[:2], "-o", target)
+    said = topo("merge", *paths[1:], "-o", target, status=1)
+    assert f"'{paths[2]}' does not belong to '{paths[1]}': 'representations.fixed.born' is A" in said
+
+
 def test_a_full_disk_leaves_what_was_there(files, tmp_path):
     (tmp_path / "all.topo.h5").mkdir()
     assert "all.topo.h5" in topo("merge", *files, "-o", str(tmp_path / "all.topo.h5"), status=2)

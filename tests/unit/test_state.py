@@ -258,6 +258,7 @@ def test_what_may_change(states):
         "cepstral": {"cutoff": 3.0}, "einstein": {"window": [0.01, 0.02]}, "temperature": 300.0, "volume": 5.0,
         "thermo": ["samples"], "checkpoint": 0, "threads": 2, "block": 9, "generations": 5,
         "msd": {**CONFIG["msd"], "window": [0.0, 0.01]}, "correlations": {**CONFIG["correlations"], "work": 1.0},
+        "gauge": {"level": 0.9}, "species": {**CONFIG["species"], "B": {**CONFIG["species"]["B"], "carrier": True}},
     }  # fmt: skip
     found = begin(trajectory, configuration(**free), path, at=59, named=named[60])
     assert found.continued.samples == 60

@@ -226,6 +226,7 @@ void FixTopo::post_run()
   if (!failed) deliver(link.finish);
   end_step = update->ntimestep;
   global_sums(end_sums);
+  end_prints = fingerprint();
 }
 
 void FixTopo::leave()
@@ -258,6 +259,26 @@ void FixTopo::global_sums(double *total) const
   MPI_Allreduce(sum, total, SUMS, MPI_DOUBLE, MPI_SUM, world);
 }
 
+// Positions and velocities, each atom with a weight of its own, so that no edit cancels as it may in the sums; behind
+// them the same of absolute values. Charges are not compared: LAMMPS equilibrates them anew in every setup.
+std::vector<double> FixTopo::fingerprint() const
+{
+  constexpr int HALF = PRINTS / 2;
+  double unwrapped[3];
+  std::vector<double> mine(PRINTS, 0.0), all(PRINTS);
+  for (int i = 0; i < atom->nlocal; i++) {
+    domain->unmap(atom->x[i], atom->image[i], unwrapped);
+    const double weight = std::cos(static_cast<double>(atom->tag[i]));
+    for (int k = 0; k < HALF; k++) {
+      const double value = k < 3 ? unwrapped[k] : atom->v[i][k - 3];
+      mine[k] += weight * value;
+      mine[HALF + k] += std::fabs(value);
+    }
+  }
+  MPI_Allreduce(mine.data(), all.data(), PRINTS, MPI_DOUBLE, MPI_SUM, world);
+  return all;
+}
+
 // Whether minimize, displace_atoms, velocity, set ... changed the system since the last run ended.
 bool FixTopo::was_edited() const
 {
@@ -273,6 +294,10 @@ bool FixTopo::was_edited() const
     if (std::fabs(now[1 + k] - end_sums[1 + k]) > tolerance * motion) return true;
     if (std::fabs(now[4 + k] - end_sums[4 + k]) > tolerance * extent) return true;
   }
+  if (end_prints.empty()) return false;
+  const std::vector<double> prints = fingerprint();
+  for (int k = 0; k < PRINTS / 2; k++)
+    if (std::fabs(prints[k] - end_prints[k]) > tolerance * end_prints[PRINTS / 2 + k]) return true;
   return false;
 }
 
@@ -607,6 +632,7 @@ void FixTopo::restart(char *buffer)
   // an edit between reading the file and the run begins a new stretch
   end_step = record.step;
   std::memcpy(end_sums, record.sums, sizeof(end_sums));
+  end_prints.clear();
 }
 
 // MPI_Finalize deletes the attributes of MPI_COMM_SELF first: the one moment that LAMMPS's error->all leaves us.

@@ -35,7 +35,8 @@ class FixTopo : public Fix {
   void leave();
 
  private:
-  static constexpr int SUMS = 7;    // kinetic, momentum, moment: stream/block.py
+  static constexpr int SUMS = 7;       // kinetic, momentum, moment: stream/block.py
+  static constexpr int PRINTS = 12;    // of positions and velocities, and the sizes that their rounding is measured by
 
   TopoLink link;
   topo::GlobalNumbers numbers;
@@ -52,6 +53,7 @@ class FixTopo : public Fix {
   // the system when the last run ended: another one at the next setup was edited in between
   bigint end_step;
   double end_sums[SUMS];
+  std::vector<double> end_prints;    // empty after a restart, which does not know them
 
   // what ended the measurement where LAMMPS must not be stopped at once
   std::string trouble;
@@ -79,6 +81,7 @@ class FixTopo : public Fix {
   void prepare();
   void add_sums(int, const double *, double *) const;
   void global_sums(double *) const;
+  std::vector<double> fingerprint() const;
   bool was_edited() const;
   void watch_mpi_finalize();
 };
