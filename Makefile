@@ -49,7 +49,8 @@ lint: $(VENV)/.test
 
 unit: $(VENV)/.test
 	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -P -m pytest -n 2 tests/unit tests/physics
-	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -P -m pytest tests/peers tests/engine tests/faults
+	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -P -m pytest -n 2 tests/peers tests/engine
+	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -P -m pytest tests/faults
 
 # The second door: this package for the Python of Debian's LAMMPS, where there is one.
 debian: $(if $(wildcard /usr/bin/lmp),.venv-debian/.installed)
