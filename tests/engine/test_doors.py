@@ -11,12 +11,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from alike import assert_alike
 
 from lammps_topo.record import Record
 from lammps_topo.store import read_results
-
-# numbers pass through sums over some hundred atoms in different orders; 1e-10 is what users are promised
-RELATIVE = 1e-10
 
 
 def assert_same(record: Record, other: Record) -> None:
@@ -25,16 +23,15 @@ def assert_same(record: Record, other: Record) -> None:
     assert other.temperature == pytest.approx(record.temperature, rel=1e-5)  # constants of other LAMMPS versions
     assert other.volume == pytest.approx(record.volume, rel=1e-12)
     assert np.allclose(other.mean_charge, record.mean_charge, rtol=1e-12)
-    for ours, theirs in [
-        (record.series.flux, other.series.flux),
-        (record.series.moment, other.series.moment),
-        *zip(record.msd.sums, other.msd.sums, strict=True),
-        *zip(record.dipole.sums, other.dipole.sums, strict=True),
-        *((a.sums, b.sums) for a, b in zip(record.periodograms, other.periodograms, strict=True)),
-    ]:
-        scale = np.abs(ours).max()
-        assert scale > 0
-        assert np.abs(ours - theirs).max() <= RELATIVE * scale
+    assert_alike(
+        [
+            (record.series.flux, other.series.flux),
+            (record.series.moment, other.series.moment),
+            *zip(record.msd.sums, other.msd.sums, strict=True),
+            *zip(record.dipole.sums, other.dipole.sums, strict=True),
+            *((a.sums, b.sums) for a, b in zip(record.periodograms, other.periodograms, strict=True)),
+        ]
+    )
     for ours, theirs in zip(record.msd.counts, other.msd.counts, strict=True):
         assert np.array_equal(ours, theirs)
 
