@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import f as f_distribution
+from scipy.special import fdtrc
 
 Array = NDArray[np.float64]
 
@@ -89,8 +89,8 @@ def _change_of_power(stretch: Array) -> tuple[float, float]:
     between = float(quarters.var(ddof=1))
     allowed = float(power.var(axis=1, ddof=1).mean()) / power.shape[1]
 
-    def chance() -> float:
-        return float(f_distribution.sf(between / allowed, _PARTS - 1, _BLOCKS - _PARTS))
+    def chance() -> float:  # of an F distribution
+        return float(fdtrc(_PARTS - 1, _BLOCKS - _PARTS, between / allowed))
 
     if chance() < _CHANCE:  # a transform takes longer than all the rest
         density = (np.abs(np.fft.rfft(stretch - mean, axis=0)[1:]) ** 2).mean(axis=1)

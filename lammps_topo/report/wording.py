@@ -12,6 +12,9 @@ from ..record import CorrelationRecord, Record
 from ..store import Results
 from ..units import unit_style
 
+#: What is said of a detail of a result, whose details come along.
+Text = Callable[[Result, Mapping[str, Any]], str]
+
 _SUPERSCRIPTS = str.maketrans("0123456789-", "⁰¹²³⁴⁵⁶⁷⁸⁹⁻")
 _SPACES = " \n\t\u00a0\u2009"
 #: Digits beyond which an error is not worth aligning a value with.
@@ -211,87 +214,95 @@ def find(results: Iterable[Result], quantity: str, of: str, method: str | None =
 
 def essentials(result: Result) -> list[str]:
     """The few details that say how much a number is worth: P*, f*, window, frame; all of them where none is known."""
-    details, parts = result.details, []
-    if "order" in details:
-        parts.append(f"P* = {value_text(details['order'])} ({origin_text(details.get('order_origin', 'unknown'))})")
-    if "resolved" in details and not details["resolved"]:
-        parts.append("NOT RESOLVED")
+    texts = (text(result, result.details) for key, text in _ESSENTIALS if key in result.details)
+    parts = [text for text in texts if text]
     if result.quantity == "gauge":
-        parts.append(f"chance of such data if they do: {number(result.value, 2)}")
-    elif "verdict" in details:
-        parts.append(value_text(details["verdict"]))
-    parts += _of_charges(details)
-    if "pumped" in details:
-        parts.append(f"predicted {value_text(details.get('predicted'))}, pumped {value_text(details['pumped'])}")
-    if "eliminated" in details:
-        parts.append(f"{value_text(details['eliminated'])} eliminated")
-    if "fixed" in details:
-        parts.append(f"fixed {value_text(details['fixed'])}")
-    if "fluxes" in details:
-        parts.append(f"fluxes {value_text(details['fluxes'])}")
-    if "convention" in details:
-        parts.append(f"{value_text(details['convention'])}, energies {value_text(details.get('energies', 'unknown'))}")
-    if "box" in details:
-        parts.append(value_text(details["box"]))
-    if "highest" in details:
-        parts.append(f"up to {highest_text(details)} ({origin_text(details.get('highest_origin', 'unknown'))})")
-    if "knee" in details:
-        parts.append(f"knee at {_with_unit(details, 'knee')}")
-    if "cutoff" in details:
-        parts.append(f"f* = {cutoff_text(details)} ({origin_text(details.get('cutoff_origin', 'unknown'))})")
-    if "window_begin" in details:
-        verb = "mean over" if result.method == "green-kubo" else "fit"
-        parts.append(f"{verb} {window_text(details)} ({rule_text(details.get('window_rule', 'unknown'))})")
-    elif "cut" in details:
-        parts.append(f"cut at {_with_unit(details, 'cut')}")
-    elif "window" in details:
-        parts.append(f"window {_with_unit(details, 'window')}")
-    if "tail_share" in details:
-        time = details.get("tail_time", 0.0)
-        found = isinstance(time, (int, float)) and math.isfinite(time)
-        parts.append(f"{share_text(details['tail_share'])} from the tail beyond" if found else "no tail beyond found")
-    if "terms" in details:
-        parts.append(f"{value_text(details['terms'])} terms")
-    if "residual" in details:
-        residual = details["residual"]
-        parts.append(f"residual {number(residual, 2) if isinstance(residual, float) else value_text(residual)}")
-    if "batches" in details:
-        parts.append(f"{value_text(details['batches'])} batches")
-    if "groups" in details:
-        parts.append(f"error from {value_text(details['groups'])} groups")
-    if "samples" in details and "interval" in details:
-        unit = details.get("interval_unit", result.unit if result.unit != "reduced" else "")
-        parts.append(f"{value_text(details['samples'])} samples, {value_text(details['interval'])} {unit} apart")
-    if result.quantity == "temperature" and "degrees_of_freedom" in details:
-        parts.append(f"{value_text(details['degrees_of_freedom'])} degrees of freedom")
-    if "charge" in details:
-        parts.append(f"charge {_with_unit(details, 'charge')}")
-    if "frame" in details:
-        parts.append(f"{details['frame']} frame")
+        parts.insert(0, f"chance of such data if they do: {number(result.value, 2)}")
     return parts if parts or result.quantity in _ORDER else all_details(result)
 
 
-def _of_charges(details: Mapping[str, Any]) -> list[str]:
-    """What belongs to comparisons of charges."""
-    parts = []
-    if "currents" in details:
-        parts.append(f"currents: {value_text(details['currents'])}")
-    if "growth" in details:
-        parts.append(f"displaced dipoles: {value_text(details['growth'])}")
-    if "upper_limit" in details:
-        parts.append(f"below {_with_unit(details, 'upper_limit')}")
-    if "saturation" in details:
-        parts.append(f"they stay at {_with_unit(details, 'saturation')}")
-    if "confidence" in details:
-        parts.append(f"{number(100 * details['confidence'], 4)} % confidence")
-    if "tolerance" in details:
-        parts.append(f"tolerance {share_text(details['tolerance'])}")
-    if "oxidation" in details:
-        agrees = "" if details.get("oxidation_agrees") else ", which does not agree"
-        parts.append(f"given {details['oxidation']:+g}{agrees}".replace("-", "−"))
-    if "rest" in details:
-        parts.append(f"the rest {value_text(details['rest'])}")
-    return parts
+def _fit_window(result: Result, details: Mapping[str, Any]) -> str:
+    verb = "mean over" if result.method == "green-kubo" else "fit"
+    return f"{verb} {window_text(details)} ({rule_text(details.get('window_rule', 'unknown'))})"
+
+
+def _tail(_: Result, details: Mapping[str, Any]) -> str:
+    time = details.get("tail_time", 0.0)
+    found = isinstance(time, (int, float)) and math.isfinite(time)
+    return f"{share_text(details['tail_share'])} from the tail beyond" if found else "no tail beyond found"
+
+
+def _residual(_: Result, details: Mapping[str, Any]) -> str:
+    residual = details["residual"]
+    return f"residual {number(residual, 2) if isinstance(residual, float) else value_text(residual)}"
+
+
+def _samples(result: Result, details: Mapping[str, Any]) -> str:
+    if "interval" not in details:
+        return ""
+    unit = details.get("interval_unit", result.unit if result.unit != "reduced" else "")
+    return f"{value_text(details['samples'])} samples, {value_text(details['interval'])} {unit} apart"
+
+
+def _given_charge(_: Result, details: Mapping[str, Any]) -> str:
+    agrees = "" if details.get("oxidation_agrees") else ", which does not agree"
+    return f"given {details['oxidation']:+g}{agrees}".replace("-", "−")
+
+
+def _after(word: str, key: str) -> tuple[str, Text]:
+    """The value of a detail behind a word."""
+    return key, lambda _, details: f"{word} {value_text(details[key])}".strip()
+
+
+def _measured(word: str, key: str) -> tuple[str, Text]:
+    """The value of a detail behind a word, with its unit."""
+    return key, lambda _, details: f"{word} {_with_unit(details, key)}"
+
+
+def _with_origin(text: Callable[[Mapping[str, Any]], str], key: str) -> tuple[str, Text]:
+    """A detail, and how it was chosen."""
+    return key, lambda _, details: f"{text(details)} ({origin_text(details.get(f'{key}_origin', 'unknown'))})"
+
+
+_ESSENTIALS: tuple[tuple[str, Text], ...] = (
+    _with_origin(lambda details: f"P* = {value_text(details['order'])}", "order"),
+    ("resolved", lambda _, details: "" if details["resolved"] else "NOT RESOLVED"),
+    ("verdict", lambda result, details: "" if result.quantity == "gauge" else value_text(details["verdict"])),
+    _after("currents:", "currents"),
+    _after("displaced dipoles:", "growth"),
+    _measured("below", "upper_limit"),
+    _measured("they stay at", "saturation"),
+    ("confidence", lambda _, details: f"{number(100 * details['confidence'], 4)} % confidence"),
+    ("tolerance", lambda _, details: f"tolerance {share_text(details['tolerance'])}"),
+    ("oxidation", _given_charge),
+    _after("the rest", "rest"),
+    ("pumped", lambda _, details:
+        f"predicted {value_text(details.get('predicted'))}, pumped {value_text(details['pumped'])}"),
+    ("eliminated", lambda _, details: f"{value_text(details['eliminated'])} eliminated"),
+    _after("fixed", "fixed"),
+    _after("fluxes", "fluxes"),
+    ("convention", lambda _, details:
+        f"{value_text(details['convention'])}, energies {value_text(details.get('energies', 'unknown'))}"),
+    _after("", "box"),
+    _with_origin(lambda details: f"up to {highest_text(details)}", "highest"),
+    _measured("knee at", "knee"),
+    _with_origin(lambda details: f"f* = {cutoff_text(details)}", "cutoff"),
+    ("window_begin", _fit_window),
+    ("cut", lambda _, details: "" if "window_begin" in details else f"cut at {_with_unit(details, 'cut')}"),
+    ("window", lambda _, details:
+        "" if {"window_begin", "cut"} & set(details) else f"window {_with_unit(details, 'window')}"),
+    ("tail_share", _tail),
+    ("terms", lambda _, details: f"{value_text(details['terms'])} terms"),
+    ("residual", _residual),
+    ("batches", lambda _, details: f"{value_text(details['batches'])} batches"),
+    ("groups", lambda _, details: f"error from {value_text(details['groups'])} groups"),
+    ("samples", _samples),
+    ("degrees_of_freedom", lambda result, details:
+        f"{value_text(details['degrees_of_freedom'])} degrees of freedom" if result.quantity == "temperature" else ""),
+    _measured("charge", "charge"),
+    ("frame", lambda _, details: f"{details['frame']} frame"),
+)  # fmt: skip
+"""Details in the order in which they are said, each by its own words; empty where it says nothing."""
 
 
 def all_details(result: Result) -> list[str]:
