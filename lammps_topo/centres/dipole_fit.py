@@ -46,6 +46,7 @@ class DipoleErrors:
 
     @property
     def explained(self) -> float:
+        """Share of the mean square that is predicted."""
         return 1.0 - (self.error / self.size) ** 2
 
 
@@ -122,6 +123,7 @@ class _Configuration:
         return np.concatenate((self.direct, self._summed(start), self._summed(along)), axis=1)
 
     def predict(self, first: Array, second: Array) -> Array:
+        """Dipoles (n, 3) in e Å by the coefficients of the first guess and of the rest."""
         return _applied(self.whole(first), second, self.kinds)
 
 

@@ -35,6 +35,7 @@ class AtomValues:
 
     @property
     def width(self) -> int:
+        """Columns of all sources."""
         return sum(source.columns for source in self._sources)
 
     def read(self, atoms: int) -> list[Array]:

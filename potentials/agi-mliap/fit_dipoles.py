@@ -9,6 +9,7 @@ takes Born tensors from it.
 from __future__ import annotations
 
 import argparse
+import time
 from pathlib import Path
 
 import numpy as np
@@ -30,6 +31,7 @@ def data_of(snapshot: CentreSnapshot) -> DipoleData:
 
 
 def told(errors: dict[str, DipoleErrors]) -> str:
+    """Errors in a line."""
     return "; ".join(
         f"{name} {one.error:.3f} ± {one.uncertainty:.3f} of {one.size:.3f} D, {one.explained:.1%} explained"
         for name, one in errors.items()
@@ -58,6 +60,11 @@ def main(argv: list[str] | None = None) -> None:
     print(f"fitted ({len(fitted)} configurations): {told(dipole_errors(model, fitted))}")
     if tested:
         print(f"held out ({len(tested)} configurations): {told(dipole_errors(model, tested))}")
+    begin = time.process_time()
+    for one in fitted:
+        model.predict(one.positions, one.types, one.cell)
+    atoms = sum(len(one.types) for one in fitted)
+    print(f"Born tensors take {1e6 * (time.process_time() - begin) / atoms:.0f} µs an atom")
     print(f"written: {args.output}")
 
 

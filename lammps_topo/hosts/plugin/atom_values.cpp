@@ -8,24 +8,12 @@
 #include "modify.h"
 #include "utils.h"
 
-#include <cstdlib>
-
 using namespace LAMMPS_NS;
 
 void topo::AtomValues::add(const char *key, const char *source, int columns)
 {
-  Wanted one{key, source, columns, source, "", 0, nullptr, nullptr};
-  const auto underscore = one.source.find('_');
-  if (underscore != std::string::npos) {
-    one.kind = one.source.substr(0, underscore);
-    one.name = one.source.substr(underscore + 1);
-  }
-  const auto bracket = one.name.find('[');
-  if (bracket != std::string::npos) {
-    one.index = std::atoi(one.name.c_str() + bracket + 1);
-    one.name.resize(bracket);
-  }
-  wanted.push_back(one);
+  const SourceName said(source);
+  wanted.push_back({key, source, columns, said.kind, said.name, said.index, nullptr, nullptr});
 }
 
 int topo::AtomValues::width() const

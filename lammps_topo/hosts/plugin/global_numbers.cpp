@@ -10,15 +10,22 @@
 
 using namespace LAMMPS_NS;
 
+topo::SourceName::SourceName(const std::string &source) : kind(source), index(0)
+{
+  const auto underscore = source.find('_');
+  if (underscore == std::string::npos) return;
+  kind = source.substr(0, underscore);
+  name = source.substr(underscore + 1);
+  const auto bracket = name.find('[');
+  if (bracket == std::string::npos) return;
+  index = std::atoi(name.c_str() + bracket + 1);
+  name.resize(bracket);
+}
+
 void topo::GlobalNumbers::add(const char *key, const char *source)
 {
-  Wanted one{key, source, source[0], source + 2, 0};
-  const auto bracket = one.name.find('[');
-  if (bracket != std::string::npos) {
-    one.index = std::atoi(one.name.c_str() + bracket + 1);
-    one.name.resize(bracket);
-  }
-  wanted.push_back(one);
+  const SourceName said(source);
+  wanted.push_back({key, source, said.kind[0], said.name, said.index});
 }
 
 std::string topo::GlobalNumbers::problem(const Fix *reader) const

@@ -15,6 +15,13 @@ class Fix;
 
 namespace topo {
 
+// What LAMMPS calls its numbers: KIND_NAME or KIND_NAME[index], index from 1, 0 without one; a word alone is a kind.
+struct SourceName {
+  explicit SourceName(const std::string &source);
+  std::string kind, name;
+  int index;
+};
+
 class GlobalNumbers : protected LAMMPS_NS::Pointers {
  public:
   explicit GlobalNumbers(LAMMPS_NS::LAMMPS *lmp) : Pointers(lmp) {}
