@@ -125,6 +125,7 @@ def build(target: Target, folder: Path) -> Path:
             f"-DTOPO_LAMMPS_VERSION={target.version}",
             f'-DTOPO_LAMMPS_NAME="{day} {_MONTHS[month - 1]} {year}"',
             "-DLAMMPS_BIGBIG" if target.bigbig else "-DLAMMPS_SMALLBIG",
+            "-DOMPI_SKIP_MPICXX", "-DMPICH_SKIP_MPICXX",  # their C++ bindings want a library that LAMMPS does not load
             f"-I{target.include}", f"-I{target.mpi_include}",
             *(str(source) for source in sorted(SOURCES.glob("*.cpp"))),
             "-ldl", "-Wl,-z,nodelete", "-o", str(library),  # MPI_Finalize calls back after LAMMPS has closed it

@@ -16,7 +16,6 @@ struct Api {
   wchar_t *(*decode_locale)(const char *, size_t *) = nullptr;
   void (*set_program_name)(const wchar_t *) = nullptr;
   void (*initialize)(int) = nullptr;
-  void *(*save_thread)() = nullptr;
   int (*gil_ensure)() = nullptr;
   void (*gil_release)(int) = nullptr;
   int (*run_string)(const char *, void *) = nullptr;
@@ -34,7 +33,6 @@ Api api_of(void *library)
   lookup(library, api.decode_locale, "Py_DecodeLocale");
   lookup(library, api.set_program_name, "Py_SetProgramName");
   lookup(library, api.initialize, "Py_InitializeEx");
-  lookup(library, api.save_thread, "PyEval_SaveThread");
   lookup(library, api.gil_ensure, "PyGILState_Ensure");
   lookup(library, api.gil_release, "PyGILState_Release");
   lookup(library, api.run_string, "PyRun_SimpleStringFlags");
@@ -74,8 +72,9 @@ std::string embed(Api &api)
   setenv("OPENBLAS_NUM_THREADS", "1", 0);
   setenv("MKL_NUM_THREADS", "1", 0);
   if (!program.empty()) api.set_program_name(api.decode_locale(program.c_str(), nullptr));
-  api.initialize(0);    // 0: signal handlers stay LAMMPS's
-  api.save_thread();
+  // 0: signal handlers stay LAMMPS's. This thread keeps the interpreter's lock, as where LAMMPS's own package PYTHON
+  // begins it: that package finalizes whatever interpreter it finds at the end, and needs the lock for it
+  api.initialize(0);
   return "";
 }
 
