@@ -17,7 +17,7 @@ from scipy.special import gammainc, gammaincc
 
 from ..errors import EstimateError
 from .spectrum import Spectrum, schur_dof, schur_spectrum
-from .warped_cepstrum import Average, bin_ordinates, warped_cepstrum
+from .warped_cepstrum import Average, bin_ordinates, typical, warped_cepstrum
 
 __all__ = ["ZeroFrequency", "zero_frequency"]
 
@@ -30,7 +30,9 @@ PREFERRED = 128
 SPANS = (1.4, 2.8)
 """Upper frequencies, as multiples of that below which half of the power lies."""
 RESOLVED = 0.08
-"""Error of ln S(0) below which the plateau can be called resolved."""
+"""Error of ln S(0) below which the plateau can be called resolved: the one that is expected of such spectra."""
+TOLERANCE = 1.125
+"""By which the error of the estimate itself may be larger."""
 LEAKAGE = 0.5
 """Of the error: what a segment's finite length may change."""
 MOST_LEAKAGE = 0.3
@@ -57,7 +59,7 @@ class ZeroFrequency:
     error: float
     """Standard error, ``value`` times ``log_error``."""
     log_error: float
-    """Standard error of ln S(0)."""
+    """Standard error of ln S(0): of this estimate, or what is expected of such spectra where that is larger."""
     resolved: bool
     """Whether the plateau at zero frequency is resolved."""
     reasons: tuple[str, ...]
@@ -96,6 +98,7 @@ def zero_frequency(spectrum: Spectrum, *, cutoff: float | None = None) -> ZeroFr
     density = schur_spectrum(above) * (spectrum.dof / dof)
     shape = np.where(above.halved, dof / 2, dof)
     kept = _upper(density, cutoff, spacing)
+    usual = typical(density, shape, kept, spacing)
     average, bins = _fit(density, shape, kept, 1, spacing)
     doubts = _of_mean(spectrum, average)
     first = 0 if dof >= MANY and not doubts and spectrum.matrix[0, 0, 0].real > 0 else 1
@@ -103,7 +106,9 @@ def zero_frequency(spectrum: Spectrum, *, cutoff: float | None = None) -> ZeroFr
         lowest = replace(spectrum, frequency=spectrum.frequency[:1], matrix=spectrum.matrix[:1])
         density = np.append(schur_spectrum(lowest) * (spectrum.dof / dof), density)
         average, bins = _fit(density, np.append(dof / 2, shape), kept, 0, spacing)
-    log_error = math.sqrt(average.variance)
+    # an estimate that is low by chance has an error that is small by chance
+    own = math.sqrt(average.variance)
+    log_error = float(np.fmax(own, usual.error))
     leakage = _leakage(average, bins, density[max(kept) + 1 - first :], spacing)
     if len(spectrum.matrix[0]) == 1:  # of eliminated fluxes it leaks in another way
         average = replace(average, mean=average.mean - math.log1p(np.clip(leakage, -MOST_LEAKAGE, MOST_LEAKAGE)))
@@ -111,7 +116,7 @@ def zero_frequency(spectrum: Spectrum, *, cutoff: float | None = None) -> ZeroFr
     curve = np.append(average.mean, average.curve[below])
     band = np.append(log_error, average.band[below])
     doubts = [
-        *_of_plateau(log_error, average.knee / spacing, leakage, average.cusp),
+        *_of_plateau(own, usual.error, average.knee / spacing, leakage, max(average.cusp, usual.cusp)),
         *_of_lowest(average, bins),
         *doubts,
     ]
@@ -190,10 +195,11 @@ def _upper(density: Array, cutoff: float | None, spacing: float) -> list[int]:
     return [number]
 
 
-def _of_plateau(log_error: float, knee: float, leakage: float, cusp: float) -> list[str]:
+def _of_plateau(own: float, expected: float, knee: float, leakage: float, cusp: float) -> list[str]:
     """Reasons not to trust a plateau whose ``knee`` is at so many ordinates."""
     reasons = []
-    if not log_error <= RESOLVED:
+    log_error = float(np.fmax(own, expected))
+    if not (own <= RESOLVED if math.isnan(expected) else expected <= RESOLVED and own <= TOLERANCE * RESOLVED):
         reasons.append(
             f"S(0) is known to {100 * log_error:.0f} % only, from the {knee:.0f} ordinates below the knee of the "
             "spectral density: something slower could hide below; a longer run is needed"

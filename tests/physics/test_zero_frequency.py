@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ from scipy.stats import gamma, norm
 
 from lammps_topo.errors import EstimateError
 from lammps_topo.estimate import warped_cepstrum
+from lammps_topo.estimate import zero_frequency as module
 from lammps_topo.estimate.spectrum import combine, cross_periodogram
 from lammps_topo.estimate.warped_cepstrum import bin_ordinates
 from lammps_topo.estimate.zero_frequency import zero_frequency
@@ -35,11 +37,12 @@ def test_evidence_and_mean_of_a_model_are_those_of_the_integrals():
     rng = np.random.default_rng(1)
     shape = rng.uniform(20.0, 80.0, 12)
     power = 2.5 * rng.gamma(shape) / shape
-    basis, precision = np.ones((1, 12, 1)), np.full((1, 1, 1), 1 / 0.3**2)
-    level = math.log(2.0)
-    evidence, mean, variance, curve, spread = warped_cepstrum._solve(
-        basis, precision, power, shape, np.log(power), level, np.ones((1, 1))
+    constant = SimpleNamespace(
+        basis=np.ones((1, 12, 1)), precision=np.full((1, 1, 1), 1 / 0.3**2), at_zero=np.ones((1, 1))
     )
+    level = math.log(2.0)
+    noise = warped_cepstrum._Noise(constant, shape)
+    evidence, mode = noise.mode(power, np.log(power), level)
 
     def joint(x: float) -> float:
         scale = math.exp(level + x) / shape
@@ -47,12 +50,10 @@ def test_evidence_and_mean_of_a_model_are_those_of_the_integrals():
         return float(np.exp(gamma.logpdf(power, shape, scale=scale).sum()) * norm.pdf(x, scale=0.3))
 
     whole, first, second = (quad(lambda x, k=k: x**k * joint(x), -1.0, 1.5, epsabs=0)[0] for k in range(3))
-    assert mean[0, 0] - level == pytest.approx(first / whole, abs=2e-3)
-    assert variance[0, 0] == pytest.approx(second / whole - (first / whole) ** 2, rel=1e-2)
+    assert mode[0, 0, 0] == pytest.approx(first / whole, abs=2e-3)
+    assert noise.variance[0, 0] == pytest.approx(second / whole - (first / whole) ** 2, rel=1e-2)
     # the prior's normalisation 1/sqrt(2 pi) and that of Laplace's integral cancel
     assert evidence[0, 0] == pytest.approx(math.log(whole), abs=5e-3)
-    assert curve[0, 0] == pytest.approx(mean[0, 0])
-    assert spread[0, 0] == pytest.approx(variance[0, 0])
 
 
 def test_bins_hold_every_ordinate_once():
@@ -195,6 +196,20 @@ def test_what_a_segment_of_finite_length_changes_is_taken_away(name):
     off = math.log(expected[0] / process.zero_frequency)
     assert 0.009 < abs(off) < 0.05
     assert abs(math.log(found.value / process.zero_frequency)) < 0.3 * abs(off) + 0.2 * found.log_error
+
+
+def test_an_error_that_is_small_by_chance_is_not_believed(monkeypatch):
+    """Where a peak hides in noise, S(0) and its own error come out low together: what is usual there is asked for."""
+    process, rng = catalogue()["two"], np.random.default_rng(22)
+    spectra = [process.periodogram(1_000_000, rng=rng) for _ in range(24)]
+    usual = []
+    monkeypatch.setattr(module, "typical", lambda *args: usual.append(warped_cepstrum.typical(*args)) or usual[-1])
+    found = [zero_frequency(spectrum) for spectrum in spectra]
+    monkeypatch.setattr(module, "typical", lambda *_: warped_cepstrum.Typical(math.nan, 0.0))
+    alone = [zero_frequency(spectrum) for spectrum in spectra]
+    own, expected = np.log([one.log_error for one in alone]), np.log([one.error for one in usual])
+    assert [math.log(one.log_error) for one in found] == pytest.approx(np.maximum(own, expected).tolist())
+    assert expected.std() < 0.6 * own.std()
 
 
 # ---- requests --------------------------------------------------------------------------------------------------------
