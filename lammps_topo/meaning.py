@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from .config import Charges, Config, Precision
+from .config import Config, Precision
+from .config_representations import Charges
 from .errors import ConfigError
 from .estimate.running import running_names
 from .estimate.wanted import wanted_names

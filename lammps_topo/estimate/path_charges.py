@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from ..config import Charges, Config
+from ..config import Config
+from ..config_representations import Charges
 from ..errors import ConfigError
 from ..topology.path import Array, Path
 

@@ -243,7 +243,7 @@ class PythonHost:
         )
         try:
             self._values = AtomValues(lmp, self._atom_sources())
-            fluxes = self.measurement.global_fluxes
+            fluxes = self.measurement.plan.global_fluxes
             self._numbers = numbers(lmp, fluxes, every) if fluxes else None
         except ConfigError:
             self.measurement.close()
@@ -260,9 +260,9 @@ class PythonHost:
 
     def _atom_sources(self) -> list[AtomSource]:
         """What is packed behind charges: the force, if it is wanted, comes first."""
-        force = self.measurement.force
+        force = self.measurement.plan.force
         forces = [] if force is None else [AtomSource("correlations.force", force, 3)]
-        return [*forces, *self.measurement.atom_sources]
+        return [*forces, *self.measurement.plan.atom_sources]
 
     def scheduled(self) -> AbstractContextManager[Any]:
         """A context in which LAMMPS runs, and knows at which steps there are samples."""
@@ -392,7 +392,7 @@ class PythonHost:
 
     def _begin(self, rows: Array, sums: Array) -> None:
         """``rows`` and ``sums`` of the present step, a sample."""
-        units, comm, step = self.measurement.units, self.measurement.comm, self.reader.step
+        units, comm, step = self.measurement.plan.units, self.measurement.comm, self.reader.step
         system = comm.sum(sums.copy())
         kinetic = float(system[0]) * units.kinetic
         tags, types = self.reader.tags_and_types()
@@ -402,7 +402,7 @@ class PythonHost:
             masses=self.reader.masses_of_group(),
             total_mass=float(self.reader.masses().sum()),
             degrees_of_freedom=self.reader.degrees_of_freedom(kinetic, units.boltzmann),
-            **(self.reader.molecules(self._has_charge) if self.measurement.needs_molecules else {}),
+            **(self.reader.molecules(self._has_charge) if self.measurement.plan.needs_molecules else {}),
             start=Start(now=step, first=step, positions=rows[:, 1:4], sums=system),
         )
         continued = self.measurement.continued

@@ -133,13 +133,15 @@ class NativeHost:
         )
         link.want_velocity = 1
         link.want_charge = link.has_charge
-        self._force = (self._measurement.force or "").encode()  # kept alive for the shim, which reads it at any time
+        self._force = (
+            self._measurement.plan.force or ""
+        ).encode()  # kept alive for the shim, which reads it at any time
         link.want_force = bool(self._force)
         link.force = self._force
-        wanted = [(flux.key, source) for flux in self._measurement.global_fluxes for source in flux.sources]
+        wanted = [(flux.key, source) for flux in self._measurement.plan.global_fluxes for source in flux.sources]
         link.want_numbers = len(wanted)
         link.number_key, link.number = (self._texts([pair[i] for pair in wanted]) for i in range(2))
-        values = self._measurement.atom_sources
+        values = self._measurement.plan.atom_sources
         link.want_values = len(values)
         link.value_key, link.value = (
             self._texts([one.key for one in values]),
@@ -148,8 +150,8 @@ class NativeHost:
         columns = (c_int32 * len(values))(*(one.columns for one in values))
         self._names.append(columns)
         link.value_columns = ctypes.cast(columns, ctypes.POINTER(c_int32))
-        link.want_molecules = self._measurement.needs_molecules
-        link.vector_length = len(self._measurement.thermo)
+        link.want_molecules = self._measurement.plan.needs_molecules
+        link.vector_length = len(self._measurement.plan.thermo)
         link.on_sigterm = ("ignore", "checkpoint", "stop").index(config.on_sigterm)
         link.goes_on = config.on_error == "continue"
         link.path = config.path is not None

@@ -51,7 +51,7 @@ def analyze(
     if first is None or second is None:
         raise FileError(f"'{path}' has {0 if first is None else 1} frames; two are the least that can be analysed")
     measurement, masses = _measurement(path, config, first, second, name)
-    has_velocity, has_charge, force = measurement.has_velocity, measurement.has_charge, measurement.force
+    has_velocity, has_charge, force = measurement.host.has_velocity, measurement.host.has_charge, measurement.plan.force
     if force not in (None, "total"):
         raise ConfigError(
             f"key 'correlations.force' is '{force}', but a trajectory has total forces only (fx fy fz); a part of them "
@@ -76,7 +76,7 @@ def analyze(
     try:
         for chunk in _chunks(rest, block, second.step - first.step, config.checkpoint_steps):
             measurement.take(
-                _pack(chunk, masses, has_velocity, has_charge, force is not None, measurement.atom_sources)
+                _pack(chunk, masses, has_velocity, has_charge, force is not None, measurement.plan.atom_sources)
             )
             read += len(chunk)
             if progress is not None:
@@ -148,7 +148,7 @@ def _measurement(
         labels=labels,
     )
     measurement = Measurement(config, host, Alone())
-    for source in measurement.atom_sources:
+    for source in measurement.plan.atom_sources:
         if source.source not in first.values:
             names = value_columns(source.source, source.columns)
             columns = names[0] if len(names) == 1 else f"{names[0]} to {names[-1]}"
@@ -166,11 +166,11 @@ def _masses(path: str | Path, config: Config, measurement: Measurement, frame: T
         return np.asarray(frame.mass, dtype=np.float64)
     masses = np.full(len(frame.tags), np.nan)
     for kind in np.unique(frame.types):
-        name = measurement.species_of(int(kind))
+        name = measurement.plan.species_of(int(kind))
         mass = config.trajectory.masses.get(name)
         masses[frame.types == kind] = mass if mass is not None else _element_mass(name, measurement)
     if np.isnan(masses).any():
-        missing = measurement.species_of(int(frame.types[np.isnan(masses)][0]))
+        missing = measurement.plan.species_of(int(frame.types[np.isnan(masses)][0]))
         raise ConfigError(f"key 'trajectory.masses.{missing}' is needed: '{path}' has no masses")
     return masses
 
@@ -180,9 +180,9 @@ def _element_mass(name: str, measurement: Measurement) -> float:
         from ase.data import atomic_masses, atomic_numbers
     except ImportError:
         return float("nan")
-    if name not in atomic_numbers or measurement.units.reduced:
+    if name not in atomic_numbers or measurement.plan.units.reduced:
         return float("nan")
-    mass = float(atomic_masses[atomic_numbers[name]]) / measurement.units.gram_per_mole
+    mass = float(atomic_masses[atomic_numbers[name]]) / measurement.plan.units.gram_per_mole
     measurement.notices.append(f"the mass of {name} is taken to be that of the element, {mass:g}")
     return mass
 

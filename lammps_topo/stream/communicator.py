@@ -5,6 +5,8 @@ A single rank needs no mpi4py. With more ranks the communicator is LAMMPS's own,
 
 from __future__ import annotations
 
+import traceback
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
@@ -175,3 +177,25 @@ def communicator(fortran_handle: int | None, size: int) -> Communicator:
 def agree(comm: Communicator, problem: str | None) -> str | None:
     """The first rank's problem that there is, on every rank; None when no rank has one. Collective."""
     return next((text for text in comm.collect(problem) if text), None)
+
+
+def on_root(comm: Communicator, action: Callable[[], Any]) -> Any:
+    """What ``action`` returns on rank 0, on every rank. Collective.
+
+    Raises
+    ------
+    TopoError
+        Whatever was raised there, in words.
+    """
+    result, problem = None, None
+    if comm.rank == 0:
+        try:
+            result = action()
+        except TopoError as error:
+            problem = str(error)
+        except Exception:  # the other ranks must not wait for ever
+            problem = traceback.format_exc(limit=-2)
+    result, problem = comm.share((result, problem))
+    if problem is not None:
+        raise TopoError(problem)
+    return result

@@ -5,9 +5,11 @@ With w_i = Q m_i/M, Σ w_i v_i over a molecule is its charge times the velocity 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
-from .block import Array, Integers
+from .block import Array, Block, Integers
 from .communicator import Communicator
 
 #: Of the sum of |q| in a molecule: a net charge below that is rounding.
@@ -61,3 +63,47 @@ class Molecules:
         """(V, molecules) over all ranks."""
         number = len(self._names)
         return self._comm.sum(np.stack([np.bincount(self._place, one, minlength=number) for one in values]))
+
+
+class ChargeExchange:
+    """Notices when atoms exchange charge between molecules that move as a whole.
+
+    What is measured is still what it says, the charges of the beginning with the centres of mass, and all other
+    representations are right: no reason to end the run.
+
+    Parameters
+    ----------
+    place : of the weights to compare with, among those that blocks are assembled with
+
+    Attributes
+    ----------
+    note : what results say; empty as long as no charge has moved
+    """
+
+    def __init__(self, comm: Communicator, molecules: Molecules, place: int) -> None:
+        self._comm, self._molecules, self._place = comm, molecules, place
+        self._seen: Array | None = None  # charges that have been compared
+        self.note = ""
+
+    def observe(self, block: Block, weights: Sequence[Array]) -> str | None:
+        """A line for the log, once, when charge has moved. Collective.
+
+        ``weights`` (n,) are those of the assignments that stay.
+        """
+        if block.charge is None or self.note:
+            return None
+        charge = block.charge[-1]
+        same = self._seen is not None and np.array_equal(charge, self._seen)
+        if all(self._comm.collect(same)):
+            return None
+        self._seen = charge.copy()
+        found = self._molecules.changed(charge, weights[self._place])
+        if found is None:
+            return None
+        molecule, then, now = found
+        what = f"molecule {molecule}" if molecule > 0 else f"atom {-molecule}"
+        self.note = (
+            "charge moves between molecules: representations whose molecules move as a whole keep the charges that "
+            "these had when the measurement began"
+        )
+        return f"WARNING: {self.note} (that of {what} was {then:.6g}, and is {now:.6g} at step {block.steps[-1]})"

@@ -199,10 +199,10 @@ fix topo all topo 4
 def test_failure_on_one_rank_ends_all(start, tmp_path):
     """An estimator that fails on rank 0 only (a bug, too little memory): no hang, and the other ranks say why."""
     body = """
-import lammps_topo.measurement as m
+from lammps_topo import results_file
 def bug(*_):
     raise ZeroDivisionError("a bug")
-m.estimate = bug
+results_file.estimate = bug
 session = lammps_topo.attach(lmp, every=4)
 try:
     session.run(40)

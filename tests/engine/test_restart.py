@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from lammps_topo import measurement
+from lammps_topo import results_file
 from lammps_topo.config import load_config
 from lammps_topo.errors import FileError
 from lammps_topo.generations import generations, header_of, state_path
@@ -247,7 +247,7 @@ def test_an_analysis_that_was_killed_continues(agi, config, tmp_path):
 
             with pytest.raises(_Killed):
                 analyze(dump, chosen, progress=kill)
-            measurement._open_files.clear()
+            results_file._open_files.clear()
         analyze(dump, chosen).close()
         assert not generations(tmp_path / f"{name}.topo.h5")
     one, other = (bits(results_of(tmp_path, name).record) for name in ("whole", "parts"))
@@ -265,7 +265,7 @@ def test_an_analysis_of_another_trajectory_is_refused(agi, tilted_agi, config, t
 
     with pytest.raises(_Killed):
         analyze(agi.folder / "agi.lammpstrj", chosen, progress=kill)
-    measurement._open_files.clear()
+    results_file._open_files.clear()
     head, frame = (agi.folder / "agi.lammpstrj").read_text().split("ITEM: TIMESTEP\n200\n")
     lines_of_frame = frame.split("\n")
     words = lines_of_frame[7].split()
@@ -275,6 +275,6 @@ def test_an_analysis_of_another_trajectory_is_refused(agi, tilted_agi, config, t
     other.write_text(head + "ITEM: TIMESTEP\n200\n" + "\n".join(lines_of_frame))
     with pytest.raises(FileError, match="is not the trajectory whose analysis was interrupted at step 200"):
         analyze(other, chosen)
-    measurement._open_files.clear()
+    results_file._open_files.clear()
     begun = analyze(tilted_agi.folder / "agi.lammpstrj", chosen)  # other atoms, even
     assert "have other types or masses" in begun.notices[0]

@@ -31,7 +31,7 @@ import os, resource, signal, sys
 from mpi4py import MPI
 from lammps import lammps
 import lammps_topo
-from lammps_topo import measurement as m
+from lammps_topo import results_file
 rank = MPI.COMM_WORLD.rank
 lmp = lammps(cmdargs=["-screen", "none", "-log", "log.test"])
 lmp.commands_string('''{SYSTEM}''')
@@ -135,8 +135,8 @@ os.chmod(".", 0o755)
 @pytest.mark.parametrize(("body", "words"), [(FULL, "File too large"), (READ_ONLY, "Permission denied")])
 def test_a_disk_that_takes_nothing_and_then_does_again(body, words, method, tmp_path):
     """Nothing is lost: the measurement goes on in memory, and is written when there is room."""
-    m = "m._PATIENCE = 0.0\n"
-    said = drive(tmp_path, f"{m}{body}before = session.path.stat().st_size\ngo_on(40)\n", method=method)
+    at_once = "results_file._PATIENCE = 0.0\n"
+    said = drive(tmp_path, f"{at_once}{body}before = session.path.stat().st_size\ngo_on(40)\n", method=method)
     assert words in said
     assert "WARNING: the results file 'topo.topo.h5' cannot be written" in said
     assert "WARNING: the state of step 140 is not kept" in said
@@ -147,7 +147,7 @@ def test_a_disk_that_takes_nothing_and_then_does_again(body, words, method, tmp_
 
 @pytest.mark.parametrize(("body", "words"), [(FULL, "File too large"), (READ_ONLY, "Permission denied")])
 def test_a_disk_that_takes_nothing_ends_the_run(body, words, tmp_path):
-    said = drive(tmp_path, f"m._PATIENCE = 0.0\n{body}", on_error="stop")
+    said = drive(tmp_path, f"results_file._PATIENCE = 0.0\n{body}", on_error="stop")
     assert "stopped:" in said
     assert words in said
     assert read_results(tmp_path / "topo.topo.h5").record.samples in (11, 36)

@@ -37,7 +37,7 @@ def measure(folder, velocities, forces, config="", *, masses=None, types=None, g
     measurement.begin(tags, types, masses=masses, total_mass=masses.sum(), degrees_of_freedom=3.0 * atoms)
     positions = np.cumsum(velocities, axis=0) * INTERVAL
     columns = [np.broadcast_to(tags[:, None], (samples, atoms, 1)), positions, velocities]
-    if measurement.force is not None:
+    if measurement.plan.force is not None:
         columns.append(forces)
     rows = np.concatenate(columns, axis=2)
     motion = np.concatenate((

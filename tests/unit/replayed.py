@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from lammps_topo import measurement as module
+from lammps_topo import results_file
 from lammps_topo.config import Config
 from lammps_topo.measurement import Host, Measurement, Start
 from lammps_topo.restart import Named
@@ -95,7 +95,7 @@ class Trajectory:
 
 def release() -> None:
     """Give the names of all measurements free, as if their processes had ended."""
-    module._open_files.clear()
+    results_file._open_files.clear()
 
 
 def measurement(trajectory: Trajectory, config: Config, path: Path, comm: Any, **host: Any) -> Measurement:
