@@ -23,12 +23,16 @@ _results_file = click.argument("file", type=click.Path(dir_okay=False, path_type
 @_results_file
 @click.option("--json", "as_json", is_flag=True, help="A list of {quantity, of, method, value, error, unit, …}.")
 @click.option("--provenance", is_flag=True, help="Where the file comes from and every parameter of the run.")
-def show(file: Path, as_json: bool, provenance: bool) -> None:
+@click.option(
+    "--only", multiple=True, metavar="WORD", help="Rows whose quantity, name or method holds WORD; repeatable."
+)
+def show(file: Path, as_json: bool, provenance: bool, only: Sequence[str]) -> None:
     """Print the numbers of a results file.
 
     \b
     Example:
       lammps-topo show agi.topo.h5
+      lammps-topo show agi.topo.h5 --only diffusion --only spectral
       lammps-topo show agi.topo.h5 --json | jq '.[] | select(.quantity == "conductivity")'
     """
     from ..report.table import provenance_text, results_table
@@ -38,7 +42,7 @@ def show(file: Path, as_json: bool, provenance: bool) -> None:
     if as_json:
         click.echo(json.dumps([result.as_dict() for result in results.outcome.results], indent=1, ensure_ascii=False))
         return
-    click.echo(results_table(results))
+    click.echo(results_table(results, only))
     if provenance:
         click.echo(provenance_text(results))
 

@@ -32,6 +32,7 @@ from .wording import (
     quantity_text,
     quantity_with_unit,
     run_facts,
+    told_once,
     unit_text,
     value_text,
 )
@@ -86,7 +87,7 @@ def render(results: Results, numbers_file: str) -> str:
         summary=_summary(results),
         tables=tables([one for one in outcome.results if one.quantity not in CHARGES], results.record.frame),
         charge_tables=tables([one for one in outcome.results if one.quantity in CHARGES], results.record.frame),
-        notes=outcome.notes,
+        notes=told_once(outcome.notes),
         charges_title=CHARGES_TITLE,
         answer=answer(outcome.results, results.record),
         charges=verdicts(outcome.results, results.record),

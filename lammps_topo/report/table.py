@@ -19,18 +19,23 @@ from .wording import (
     quantity_text,
     quantity_with_unit,
     run_facts,
+    told_once,
     with_error,
 )
 
 __all__ = ["provenance_text", "results_table", "with_error"]
 
 
-def results_table(results: Results) -> str:
-    """All numbers, a group for each quantity: what it belongs to, value ± standard error, method, essential details."""
+def results_table(results: Results, only: Sequence[str] = ()) -> str:
+    """All numbers, a group for each quantity: what it belongs to, value ± standard error, method, essential details.
+
+    With ``only``, those alone whose quantity, name or method holds one of these words.
+    """
     groups: list[tuple[str, list[list[str]]]] = []
-    if any(result.quantity in STATE for result in results.outcome.results):
+    chosen = [result for result in results.outcome.results if _asked_for(result, only)]
+    if any(result.quantity in STATE for result in chosen):
         groups.append(("state", []))
-    for quantity, found in by_quantity(results.outcome.results).items():
+    for quantity, found in by_quantity(chosen).items():
         if quantity in STATE:
             groups[0][1].extend(_row(quantity_text(quantity), result) for result in found)
         else:
@@ -42,9 +47,9 @@ def results_table(results: Results) -> str:
     for title, rows in groups:
         lines += ["", one_line(title), *(_aligned(row, widths) for row in rows)]
     if not groups:
-        lines += ["", "no results"]
-    if results.outcome.notes:
-        lines += ["", *(f"note: {one_line(note)}" for note in results.outcome.notes)]
+        lines += ["", f"no results for {' or '.join(only)}" if only else "no results"]
+    if results.outcome.notes and not only:
+        lines += ["", *(f"note: {one_line(note)}" for note in told_once(results.outcome.notes))]
     return "\n".join(lines)
 
 
@@ -66,6 +71,11 @@ def provenance_text(results: Results) -> str:
             lines.append(one_line(f"{quantity_text(result.quantity)}, {result.of}, {result.method}"))
             lines += [f"  {one_line(detail)}" for detail in all_details(result)]
     return "\n".join(lines)
+
+
+def _asked_for(result: Result, words: Sequence[str]) -> bool:
+    said = f"{quantity_text(result.quantity)}\n{result.of}\n{result.method}".lower()
+    return not words or any(word.lower() in said for word in words)
 
 
 def _row(name: str, result: Result) -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from decimal import Decimal
 from typing import Any, NamedTuple
@@ -142,6 +143,16 @@ def _fixed(value: float, place: int, exponent: int = 0) -> str:
 def clean(text: str, spaces: str = _SPACES) -> str:
     """``text`` without what could steer a terminal or break a page: control and direction characters, surrogates."""
     return "".join(letter if letter.isprintable() or letter in spaces else "\ufffd" for letter in text)
+
+
+def told_once(notes: Iterable[str]) -> list[str]:
+    """Notes that differ in the first quoted name only, told once, with all the names."""
+    names: dict[tuple[str, str], list[str]] = {}
+    for note in notes:
+        quoted = re.search("'[^']+'", note)
+        before, name, after = (note[: quoted.start()], quoted[0], note[quoted.end() :]) if quoted else (note, "", "")
+        names.setdefault((before, after), []).append(name)
+    return [before + ", ".join(dict.fromkeys(found)) + after for (before, after), found in names.items()]
 
 
 def one_line(text: str) -> str:

@@ -25,7 +25,7 @@ from lammps_topo.record import DisplacementRecord, PeriodogramRecord, Record
 from lammps_topo.report.figures import Drawing, draw_figures
 from lammps_topo.report.page import render, write_report
 from lammps_topo.report.table import provenance_text, results_table, with_error
-from lammps_topo.report.wording import number, quantity_with_unit
+from lammps_topo.report.wording import number, quantity_with_unit, told_once
 from lammps_topo.store import Results, read_results, write_results
 
 HOSTILE = "<script>alert('1')</script> & \"$\\frac{\""
@@ -268,6 +268,17 @@ def test_the_table_has_every_number_in_its_group(results: Results) -> None:
         assert any(quantity_with_unit(result) in line and result.method in line for line in lines)
     assert "  oxidation    222 ± 25 S/m" in "\n".join(lines)
     assert lines[-1] == "note: the run is short"
+
+
+def test_the_table_can_be_asked_for_some_rows(results: Results) -> None:
+    lines = results_table(results, only=["Diffusion", "haven"]).splitlines()
+    assert [line for line in lines[1:] if line and not line.startswith(" ")] == ["diffusion", "Haven ratio"]
+    assert results_table(results, only=["nothing"]).endswith("no results for nothing")
+
+
+def test_notes_that_differ_in_a_name_only_are_told_once() -> None:
+    notes = ["σ of 'a' is 8 % wrong", "the run is short", "σ of 'b' is 8 % wrong", "σ of 'b' is 9 % wrong"]
+    assert told_once(notes) == ["σ of 'a', 'b' is 8 % wrong", "the run is short", "σ of 'b' is 9 % wrong"]
 
 
 def test_columns_of_the_table_line_up(results: Results) -> None:
