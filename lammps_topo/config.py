@@ -88,6 +88,8 @@ class Displacements(Section):
     def _consistent(self) -> Displacements:
         if self.lags % self.every:
             raise ValueError(f"lags ({self.lags}) must be a multiple of every ({self.every})")
+        if len(set(self.frames)) < len(self.frames):
+            raise ValueError(f"the frames {', '.join(self.frames)} must differ from each other")
         if self.window is not None and self.window[0] >= self.window[1]:
             raise ValueError("the window must be [begin, end] with begin < end")
         return self

@@ -20,6 +20,7 @@ REFUSALS = {
     "species: {Ag: {type: 0}}": "key 'species.Ag.type.0",
     "species: {A: {type: 1}, B: {type: [1, 2]}}": "type 1 belongs to both species 'A' and 'B'",
     "frame: x": "key 'frame' has the value 'x', but input should be 'barycentric', 'host' or 'laboratory'",
+    "msd: {frames: [barycentric, barycentric]}": "the frames barycentric, barycentric must differ from each other",
     "frame: host": "the frame 'host' needs the key 'host'",
     "host: Xe\nspecies: {A: {type: 1}}": "host 'Xe' is not a species",
     "temperature: -3": "key 'temperature' has the value -3, but input should be greater than 0",
