@@ -53,8 +53,8 @@ LEANING = 1.0
 SOFT = 0.4
 """Of the upper frequency: where the second noise model's added variance of ln S becomes 1."""
 ROUNDS, CONVERGED = 12, 1e-4
-PARTS, FEWEST = 4, 8
-"""Of the ordinates, whose errors are averaged, and ordinates of a part at least."""
+PARTS, FEWEST = 4, 64
+"""Of the ordinates, whose errors are averaged, at most; and ordinates of a part at least."""
 POWER = 0.475
 """An error falls with this power of the number of ordinates, not with ½: what is smooth is found by and by."""
 
@@ -144,19 +144,19 @@ def typical(power: Array, shape: Array, kept: list[int], spacing: float) -> Typi
     kept : numbers of ordinates, each an upper frequency
     spacing : of the ordinates
     """
-    number = max(kept) // PARTS
-    if number < FEWEST:
+    parts = min(PARTS, max(kept) // FEWEST)
+    if parts < 2:
         return Typical(math.nan, 0.0)
-    parts = power[: PARTS * number].reshape(number, PARTS).T
-    mean, weight, centre, edges = bin_ordinates(parts, shape[:number], 1)
+    number = max(kept) // parts
+    mean, weight, centre, edges = bin_ordinates(power[: parts * number].reshape(number, parts).T, shape[:number], 1)
     variances, cusps = [], []
-    for most in sorted({max(int(np.searchsorted(edges, one / PARTS + 1, side="right")) - 1, 2) for one in kept}):
+    for most in sorted({max(int(np.searchsorted(edges, one / parts + 1, side="right")) - 1, 2) for one in kept}):
         bins = slice(0, most)
-        models = _Models(PARTS * spacing * centre[bins], weight[bins], PARTS * spacing)
+        models = _Models(parts * spacing * centre[bins], weight[bins], parts * spacing)
         fits = [models.fit(part[bins]) for part in mean]
         variances += [fit.at_zero()[1] for fit in fits]
         cusps += [fit.cusp for fit in fits]
-    return Typical(float(np.sqrt(np.mean(variances)) * PARTS**-POWER), float(np.mean(cusps)))
+    return Typical(float(np.sqrt(np.mean(variances)) * parts**-POWER), float(np.mean(cusps)))
 
 
 class _Models:
