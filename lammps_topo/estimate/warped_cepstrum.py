@@ -53,7 +53,7 @@ LEANING = 1.0
 SOFT = 0.4
 """Of the upper frequency: where the second noise model's added variance of ln S becomes 1."""
 ROUNDS, CONVERGED = 12, 1e-4
-PARTS, FEWEST = 4, 64
+PARTS, FEWEST = 4, 100
 """Of the ordinates, whose errors are averaged, at most; and ordinates of a part at least."""
 POWER = 0.475
 """An error falls with this power of the number of ordinates, not with ½: what is smooth is found by and by."""
