@@ -131,7 +131,12 @@ def loop(paths: Sequence[Path], plot: Path | None, as_json: bool, **options: Any
               help="Charge of an ion without its centres, as in Ag=11; for each species.")  # fmt: skip
 @click.option("--weight", type=float, default=-2.0, show_default=True, help="Charge of a centre; -1 with spin.")
 @click.option("--symbol", default="X", show_default=True, help="What centres are called in the file.")
-@click.option("--where", multiple=True, metavar="KEY=VALUE", help="Only such snapshots, as in kind=md-750.")
+@click.option(
+    "--where",
+    multiple=True,
+    metavar="KEY=VALUE",
+    help="Only such snapshots, as in kind=md-750, or index=0:1000 for numbers.",
+)
 @click.option("--json", "as_json", is_flag=True, help="A list of {quantity, of, method, value, error, unit, …}.")
 @click.option("--figure", type=click.Path(dir_okay=False, path_type=Path), help="Picture: .png, .svg or .pdf.")
 @click.option("--polarisation", type=click.Path(dir_okay=False, path_type=Path),

@@ -22,7 +22,8 @@ def read_centres(
     ----------
     path : ions, and centres as atoms named ``symbol``; a column ``ion`` says which row, from 0, is the ion of each row,
         else a centre belongs to the nearest ion
-    where : kept are snapshots whose ``info`` has these values, as text: ``{"kind": "md-750"}``
+    where : kept are snapshots whose ``info`` has these values, as text, ``{"kind": "md-750"}``, or numbers from one to
+        before another, ``{"index": "0:1000"}``; either end may be missing
 
     Raises
     ------
@@ -44,12 +45,22 @@ def read_centres(
     if not frames:
         raise FileError(f"'{path}' holds no snapshots")
     wanted = dict(where or {})
-    chosen = [frame for frame in frames if all(str(frame.info.get(key)) == value for key, value in wanted.items())]
+    chosen = [frame for frame in frames if all(_is(frame.info.get(key), value) for key, value in wanted.items())]
     if not chosen:
         key, value = next(iter(wanted.items()))
         there = sorted({str(frame.info.get(key)) for frame in frames})
         raise ConfigError(f"no snapshot of '{path}' has {key}={value} (there are: {', '.join(there)})")
     return [_snapshot(frame, f"'{path}', snapshot {place + 1}", symbol) for place, frame in enumerate(chosen)]
+
+
+def _is(found: Any, wanted: str) -> bool:
+    first, colon, last = wanted.partition(":")
+    if str(found) == wanted or not colon or found is None:
+        return str(found) == wanted
+    try:
+        return (not first or float(found) >= float(first)) and (not last or float(found) < float(last))
+    except (TypeError, ValueError):
+        return False
 
 
 def _snapshot(frame: Any, name: str, symbol: str) -> CentreSnapshot:

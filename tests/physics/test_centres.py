@@ -189,6 +189,20 @@ def test_files_without_centres_are_refused(tmp_path: Path) -> None:
         read_centres(tmp_path / "none.xyz")
     with pytest.raises(ConfigError, match="kind=md-7"):
         read_centres(SNAPSHOTS, where={"kind": "md-7"})
+    with pytest.raises(ConfigError, match="kind=0:7"):
+        read_centres(SNAPSHOTS, where={"kind": "0:7"})
+
+
+def test_snapshots_are_chosen_by_numbers(snapshots: list[CentreSnapshot]) -> None:
+    indices = [int(one.info["index"]) for one in snapshots]
+    middle = sorted(indices)[len(indices) // 2]
+    for said, kept in (
+        (f":{middle}", lambda i: i < middle),
+        (f"{middle}:", lambda i: i >= middle),
+        (":", lambda _: True),
+    ):
+        found = read_centres(SNAPSHOTS, where={"index": said})
+        assert [int(one.info["index"]) for one in found] == [index for index in indices if kept(index)]
 
 
 def test_without_the_column_ion_a_centre_belongs_to_the_nearest(
