@@ -189,7 +189,7 @@ class _Models:
         )
         self.precision = 1 / np.maximum(variance, 1e-12)
         harder = 1 / (1 / shape + (frequency / (SOFT * frequency[-1])) ** 4)
-        self.noises = [_Noise(self, shape), _Noise(self, harder)]
+        self.noises = [_Noise(self.basis, self.precision, self.at_zero, noise) for noise in (shape, harder)]
 
     def fit(self, power: Array) -> _Fit:
         """Of the averaged ordinates ``power`` [B]."""
@@ -203,26 +203,26 @@ class _Models:
 
 
 class _Noise:
-    """One noise model: the Gamma distribution of the ordinates has ``shape`` [B]."""
+    """One noise model: the Gamma distribution of the ordinates has ``shape`` [B]; the rest is that of ``_Models``."""
 
-    def __init__(self, models: _Models, shape: Array) -> None:
-        self.models, self.shape = models, shape
-        self.weighted = models.basis * shape[:, None]
-        curvature = (self.weighted.transpose(0, 2, 1) @ models.basis)[:, None]
-        curvature = curvature + models.precision[..., None] * np.eye(models.basis.shape[2])
+    def __init__(self, basis: Array, precision: Array, at_zero: Array, shape: Array) -> None:
+        self.shape, self.precision = shape, precision
+        self.transposed = basis.transpose(0, 2, 1)
+        self.weighted = basis * shape[:, None]
+        curvature = (self.weighted.transpose(0, 2, 1) @ basis)[:, None] + precision[..., None] * np.eye(basis.shape[2])
         self.covariance = np.linalg.inv(curvature)  # of the coefficients, [W, P, J + 2, J + 2]
         _, self.volume = np.linalg.slogdet(curvature)
-        self.variance = np.einsum("wi,wpij,wj->wp", models.at_zero, self.covariance, models.at_zero)
+        self.variance = np.einsum("wi,wpij,wj->wp", at_zero, self.covariance, at_zero)
 
     def mode(self, power: Array, logarithm: Array, level: float) -> tuple[Array, Array]:
         """Evidence [W, P] and mode of the coefficients [W, P, J + 2], of ln S less ``level``."""
-        shape, precision = self.shape, self.models.precision
+        shape, precision = self.shape, self.precision
         # working response of Fisher scoring; it starts from the logarithms, whose bias is known
         start = logarithm - level - (digamma(shape) - np.log(shape))
         response = smooth = np.broadcast_to(start, (*self.volume.shape, len(power)))
         for _ in range(ROUNDS):
             coefficients = ((response @ self.weighted)[..., None, :] @ self.covariance)[..., 0, :]
-            smooth = coefficients @ self.models.basis.transpose(0, 2, 1)
+            smooth = coefficients @ self.transposed
             # a step is bounded: far below the data the response of exp would throw it far above
             better = smooth + np.minimum(power * np.exp(-(smooth + level)), 20.0) - 1
             change = float(np.abs(better - response).max())

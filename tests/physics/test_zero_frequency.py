@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -37,11 +36,8 @@ def test_evidence_and_mean_of_a_model_are_those_of_the_integrals():
     rng = np.random.default_rng(1)
     shape = rng.uniform(20.0, 80.0, 12)
     power = 2.5 * rng.gamma(shape) / shape
-    constant = SimpleNamespace(
-        basis=np.ones((1, 12, 1)), precision=np.full((1, 1, 1), 1 / 0.3**2), at_zero=np.ones((1, 1))
-    )
     level = math.log(2.0)
-    noise = warped_cepstrum._Noise(constant, shape)
+    noise = warped_cepstrum._Noise(np.ones((1, 12, 1)), np.full((1, 1, 1), 1 / 0.3**2), np.ones((1, 1)), shape)
     evidence, mode = noise.mode(power, np.log(power), level)
 
     def joint(x: float) -> float:
