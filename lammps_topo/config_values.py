@@ -18,6 +18,7 @@ _NUMBER = re.compile(r"[cf]_\w+(\[[1-9]\d{0,8}\])?|v_\w+", re.ASCII)
 
 
 def as_list(value: Any) -> Any:
+    """A value alone as a list of one."""
     return value if isinstance(value, (list, tuple)) else [value]
 
 
@@ -27,10 +28,12 @@ def as_names(value: Any) -> Any:
 
 
 def text_keys(value: Any) -> Any:
+    """A mapping with its keys, which YAML may take for numbers, as text."""
     return {str(key): inner for key, inner in value.items()} if isinstance(value, dict) else value
 
 
 def text_keys_or_none(value: Any) -> Any:
+    """The same, and ``false`` for nothing."""
     return None if value is False else text_keys(value)
 
 

@@ -33,7 +33,8 @@ class Plan:
     ----------
     config, host : the configuration, and what is known of the run
     units : of the run
-    species : names of the S species; species_of_type : the index of that to which a LAMMPS type belongs
+    species : names of the S species
+    species_of_type : the index of that to which a LAMMPS type belongs
     oxidation : charges of species, where given
     charges : the representations
     host_species : indices of the species of the host lattice

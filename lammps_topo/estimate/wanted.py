@@ -5,8 +5,8 @@ They cost some ten milliseconds each and a transform of the whole flux series, s
 What decides is not the error bar itself but the one expected of a run so long. An estimate that is too low by chance
 has an error bar that is too small by chance (too large, above a dip): runs that end when the error bar is small would
 end when the estimate is low. By Wald's identity the mean of ln S(0) is then off by minus twice the covariance of
-ln S(0) and of the logarithm of what decides. On AR(1) spectra an error bar scatters by 15 to 20 % and correlates with
-its estimate by 0.6, whatever the length: for the error bar of the run itself that is -0.2 of an error, for the mean
+ln S(0) and of the logarithm of what decides. On AR(1) spectra an estimate's own error scatters by 15 to 20 % and
+correlates with it by 0.6, whatever the length: for that of the run itself this is -0.2 of an error, for the mean
 over n parts of the run, each of which has a larger error, -0.2/sqrt(n). An ``error`` in units of the result adds minus
 twice the relative error.
 """

@@ -17,6 +17,8 @@ coefficients takes a few linear solves with one matrix. All combinations of f_w 
 and of several upper frequencies are solved together and averaged: within an upper frequency with the weight of their
 evidence (Laplace), over upper frequencies equally. The variance of the average holds what the models disagree about.
 
+How large an error is usual for such a spectrum, ``typical`` asks its parts.
+
 The second noise model adds variance towards the upper frequency, for bands that end in something sharp which is of no
 concern at f = 0, such as a vibration.
 """
@@ -54,7 +56,7 @@ SOFT = 0.4
 """Of the upper frequency: where the second noise model's added variance of ln S becomes 1."""
 ROUNDS, CONVERGED = 12, 1e-4
 PARTS, FEWEST = 4, 100
-"""Of the ordinates, whose errors are averaged, at most; and ordinates of a part at least."""
+"""Parts of the ordinates whose errors are averaged, at most; ordinates of a part, at least."""
 POWER = 0.475
 """An error falls with this power of the number of ordinates, not with ½: what is smooth is found by and by."""
 
@@ -126,7 +128,7 @@ class Typical:
     """What spectra like this one give on average, freed of most of the chance in this one."""
 
     error: float
-    """Standard error of ln S(0); NaN for too few ordinates."""
+    """Standard error of ln S(0), without what upper frequencies disagree about; NaN for too few ordinates."""
     cusp: float
     """Weight of the models without a slowest time."""
 

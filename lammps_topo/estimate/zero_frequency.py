@@ -1,9 +1,10 @@
 """The zero-frequency value of a spectral density, with an error bar that holds what it says, and a verdict.
 
 The estimate is that of ``warped_cepstrum``; the upper frequencies it is averaged over follow from the data
-(``SPANS``), so that there is no f* to choose. The verdict is beside the number: what could hide near f = 0 without
-being seen is not in any error bar, so an estimate is called resolved only where the error is small and nothing speaks
-against a plateau.
+(``SPANS``), so that there is no f* to choose. The error is the larger of two: that of the estimate, and that which
+parts of the spectrum lead one to expect (``typical``). The verdict is beside the number: what could hide near f = 0
+without being seen is not in any error bar, so an estimate is called resolved only where the error is small and nothing
+speaks against a plateau.
 """
 
 from __future__ import annotations
@@ -30,9 +31,10 @@ PREFERRED = 128
 SPANS = (1.4, 2.8)
 """Upper frequencies, as multiples of that below which half of the power lies."""
 RESOLVED = 0.08
-"""Error of ln S(0) below which the plateau can be called resolved: the one that is expected of such spectra."""
+"""Error of ln S(0) up to which the plateau can be called resolved: the expected one, or the estimate's own where there
+are too few ordinates to expect one."""
 TOLERANCE = 1.125
-"""By which the error of the estimate itself may be larger."""
+"""By which the error of the estimate itself may then be larger than ``RESOLVED``."""
 LEAKAGE = 0.5
 """Of the error: what a segment's finite length may change."""
 MOST_LEAKAGE = 0.3

@@ -133,9 +133,8 @@ class NativeHost:
         )
         link.want_velocity = 1
         link.want_charge = link.has_charge
-        self._force = (
-            self._measurement.plan.force or ""
-        ).encode()  # kept alive for the shim, which reads it at any time
+        # kept alive for the shim, which reads it at any time
+        self._force = (self._measurement.plan.force or "").encode()
         link.want_force = bool(self._force)
         link.force = self._force
         wanted = [(flux.key, source) for flux in self._measurement.plan.global_fluxes for source in flux.sources]

@@ -93,7 +93,7 @@ def source_target(
     """The target for headers of another LAMMPS: its ``src`` folder, or an installed ``include/lammps``."""
     if not (include / "fix.h").is_file():
         raise BuildError(f"'{include}' has no fix.h: give the folder of LAMMPS's headers (src, or include/lammps)")
-    mpi = mpi_include or find_mpi_include([Path(sys.prefix)])
+    mpi = mpi_include or find_mpi_include([]) or find_mpi_include([Path(sys.prefix)])
     if mpi is None:
         raise BuildError("mpi.h is not found: put the mpicxx that LAMMPS was built with in the PATH, or give --mpi DIR")
     if version is not None:

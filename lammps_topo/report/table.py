@@ -23,7 +23,7 @@ from .wording import (
     with_error,
 )
 
-__all__ = ["provenance_text", "results_table", "with_error"]
+__all__ = ["chosen", "provenance_text", "results_table", "with_error"]
 
 
 def results_table(results: Results, only: Sequence[str] = ()) -> str:
@@ -32,10 +32,10 @@ def results_table(results: Results, only: Sequence[str] = ()) -> str:
     With ``only``, those alone whose quantity, name or method holds one of these words.
     """
     groups: list[tuple[str, list[list[str]]]] = []
-    chosen = [result for result in results.outcome.results if _asked_for(result, only)]
-    if any(result.quantity in STATE for result in chosen):
+    asked_for = chosen(results.outcome.results, only)
+    if any(result.quantity in STATE for result in asked_for):
         groups.append(("state", []))
-    for quantity, found in by_quantity(chosen).items():
+    for quantity, found in by_quantity(asked_for).items():
         if quantity in STATE:
             groups[0][1].extend(_row(quantity_text(quantity), result) for result in found)
         else:
@@ -73,9 +73,13 @@ def provenance_text(results: Results) -> str:
     return "\n".join(lines)
 
 
-def _asked_for(result: Result, words: Sequence[str]) -> bool:
-    said = f"{quantity_text(result.quantity)}\n{result.of}\n{result.method}".lower()
-    return not words or any(word.lower() in said for word in words)
+def chosen(results: Iterable[Result], words: Sequence[str]) -> list[Result]:
+    """Those whose quantity, name or method holds one of ``words``; all without any."""
+
+    def said(result: Result) -> str:
+        return f"{result.quantity}\n{quantity_text(result.quantity)}\n{result.of}\n{result.method}".lower()
+
+    return [result for result in results if not words or any(word.lower() in said(result) for word in words)]
 
 
 def _row(name: str, result: Result) -> list[str]:

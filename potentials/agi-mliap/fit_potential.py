@@ -26,7 +26,7 @@ import numpy as np
 from ase import Atoms
 from descriptors import Form, design, write_potential
 from label_configurations import read_configurations
-from regression import Equations, Errors, Weights, cross_validate, equations, errors, solve
+from regression import Equations, Errors, Weights, cross_validate, equations, errors, held_out, solve
 
 FORMS: dict[str, tuple[float, ...]] = {
     "cutoff": (4.8, 5.0, 5.2, 5.4),
@@ -48,7 +48,7 @@ WEIGHTS: dict[str, tuple[float, ...]] = {
 FIRST_OF_SECOND = 1000
 """Index from which configurations were drawn with a fitted potential."""
 
-HEAD = f"{'':24s}   n  meV/atom     eV/A   of rms     GPa"
+HEAD = f"{'':28s}   n  meV/atom     eV/A   of rms     GPa"
 
 
 def zero_of_energy(configurations: list[Atoms]) -> float:
@@ -66,7 +66,7 @@ def search(
     """Change one hyperparameter after the other to the value of the best score until none gets better."""
     rows = all_equations(fitted, form, zero)
     best = cross_validate(rows, weights)
-    say(f"{'start':24s} {best.text()}")
+    say(f"{'start':28s} {best.text()}")
     improved = True
     while improved:
         improved = False
@@ -76,7 +76,7 @@ def search(
                 found = cross_validate(rows, other)
                 if found.score < 0.995 * best.score:
                     best, weights, improved = found, other, True
-                    say(f"{f'{name} {value:g}':24s} {best.text()}")
+                    say(f"{f'{name} {value:g}':28s} {best.text()}")
         for name, values in FORMS.items():
             for value in values:
                 changes: dict[str, Any] = {name: value}
@@ -87,18 +87,20 @@ def search(
                 found = cross_validate(changed, weights)
                 if found.score < 0.995 * best.score:
                     best, form, rows, improved = found, trial, changed, True
-                    say(f"{f'{name} {value:g}':24s} {best.text()}")
+                    say(f"{f'{name} {value:g}':28s} {best.text()}")
     return form, weights
 
 
 def groups(configurations: list[Atoms]) -> dict[str, list[int]]:
-    """Rows of the configurations by where they come from: all, each generation, each kind."""
+    """Rows of the configurations by where they come from: all, each generation, each kind of each generation."""
     found: dict[str, list[int]] = {"all": list(range(len(configurations)))}
-    for k, atoms in enumerate(configurations):
-        generation = "second generation" if atoms.info["index"] >= FIRST_OF_SECOND else "first generation"
-        found.setdefault(generation, []).append(k)
-    for kind in sorted({atoms.info["kind"] for atoms in configurations}, key=lambda kind: (len(kind), kind)):
-        found[kind] = [k for k, atoms in enumerate(configurations) if atoms.info["kind"] == kind]
+    order = sorted(range(len(configurations)), key=lambda k: (len(configurations[k].info["kind"]), k))
+    for which, second in (("first", False), ("second", True)):
+        members = [k for k in order if (configurations[k].info["index"] >= FIRST_OF_SECOND) == second]
+        for k in members:
+            found.setdefault(f"{which} generation", []).append(k)
+        for kind in sorted({configurations[k].info["kind"] for k in members}):
+            found[f"{which}, {kind}"] = [k for k in members if configurations[k].info["kind"] == kind]
     return found
 
 
@@ -133,17 +135,19 @@ def fit(
     if choose:
         form, weights = search(fitted, form, weights, zero, say=say)
     rows = all_equations(fitted, form, zero)
-    crossed = cross_validate(rows, weights)
+    pairs = held_out(rows, weights)
+    crossed = {name: errors([pairs[k] for k in members]) for name, members in groups(fitted).items()}
     coefficients = solve(rows, weights)
     say(HEAD)
-    say(f"{'fitted':24s} {errors([(e, coefficients) for e in rows]).text()}")
-    say(f"{'cross-validation':24s} {crossed.text()}")
+    say(f"{'fitted':28s} {errors([(e, coefficients) for e in rows]).text()}")
+    for name, value in crossed.items():
+        say(f"{f'left out: {name}':28s} {value.text()}")
     told: dict[str, Errors] = {}
     if held:
         tests = [(e, coefficients) for e in all_equations(held, form, zero)]
         told = {name: errors([tests[k] for k in members]) for name, members in groups(held).items()}
         for name, value in told.items():
-            say(f"{f'test: {name}':24s} {value.text()}")
+            say(f"{f'test: {name}':28s} {value.text()}")
     written = write_potential(folder, form, coefficients)
     record = {
         "form": dataclasses.asdict(form),
@@ -152,7 +156,7 @@ def fit(
         "fitted_indices": indices[0],
         "test_indices": indices[1],
         "units": {"energy": "meV/atom", "forces": "eV/A", "stress": "GPa"},
-        "cross_validation": crossed._asdict(),
+        "cross_validation": {name: value._asdict() for name, value in crossed.items()},
         "test": {name: value._asdict() for name, value in told.items()},
     }
     (folder / "agi-mliap-fit.json").write_text(json.dumps(record, indent=2) + "\n")

@@ -106,10 +106,12 @@ def errors(held: Sequence[tuple[Equations, Array]]) -> Errors:
     return Errors(1e3 * rms[0], rms[1], rms[2], rms[3], len(held))
 
 
+def held_out(all_of: Sequence[Equations], weights: Weights) -> list[tuple[Equations, Array]]:
+    """All configurations, in their order, each with the coefficients of a fit to the four fifths without it."""
+    fits = [solve([e for k, e in enumerate(all_of) if k % FOLDS != fold], weights) for fold in range(FOLDS)]
+    return [(e, fits[k % FOLDS]) for k, e in enumerate(all_of)]
+
+
 def cross_validate(all_of: Sequence[Equations], weights: Weights) -> Errors:
     """Errors on each fifth of the configurations of a fit to the others."""
-    held = []
-    for fold in range(FOLDS):
-        coefficients = solve([e for k, e in enumerate(all_of) if k % FOLDS != fold], weights)
-        held += [(e, coefficients) for k, e in enumerate(all_of) if k % FOLDS == fold]
-    return errors(held)
+    return errors(held_out(all_of, weights))

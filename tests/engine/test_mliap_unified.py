@@ -35,7 +35,12 @@ python pickle_model invoke
 pair_style mliap unified lj.pkl 0
 pair_coeff * * Ar
 '''
-NEEDED = ("not built with Python embedded", "requires ML-IAP with python support", "No module named")
+NEEDED = (
+    "not built with Python embedded",
+    "requires ML-IAP with python support",
+    "No module named 'lammps",
+    "No module named 'mliap",
+)
 """What a LAMMPS says that was built without."""
 
 
@@ -47,7 +52,7 @@ def test_what_a_model_in_python_moves_is_measured(lmp, tmp_path, ranks):
         (tmp_path / f"{name}.yaml").write_text("species: {Ar: {type: 1}}\ncorrelations: {window: 0.2}\n")
         finished = lmp(INPUT.format(potential=potential, name=name), tmp_path, ranks=ranks, check=False)
         said = finished.stdout + finished.stderr
-        if any(sentence in said for sentence in NEEDED):
+        if name == "python" and any(sentence in said for sentence in NEEDED):
             pytest.skip("this LAMMPS has no 'pair_style mliap unified' (README of potentials/agi-mliap)")
         assert finished.returncode == 0, said[-3000:]
         measured.append(read_results(tmp_path / f"{name}.topo.h5"))

@@ -66,14 +66,16 @@ std::string embed(Api &api)
   void *handle = dlopen(library.c_str(), RTLD_NOW | RTLD_GLOBAL);
   if (!handle) return "libpython cannot be opened: " + std::string(dlerror()) + advice;
   api = api_of(handle);
-  if (!api.initialize || !api.run_string || !api.set_program_name || !api.decode_locale)
+  if (!api.initialize || !api.run_string || !api.set_program_name || !api.decode_locale || !api.gil_ensure ||
+      !api.gil_release)
     return "'" + library + "' lacks functions to embed Python" + advice;
   // a rank is one thread of work unless the user says otherwise
   setenv("OPENBLAS_NUM_THREADS", "1", 0);
   setenv("MKL_NUM_THREADS", "1", 0);
   if (!program.empty()) api.set_program_name(api.decode_locale(program.c_str(), nullptr));
   // 0: signal handlers stay LAMMPS's. This thread keeps the interpreter's lock, as where LAMMPS's own package PYTHON
-  // begins it: that package finalizes whatever interpreter it finds at the end, and needs the lock for it
+  // begins it: that package finalizes whatever interpreter it finds at the end, and needs the lock for it.
+  // So LAMMPS must be run by the thread that defined the fix
   api.initialize(0);
   return "";
 }

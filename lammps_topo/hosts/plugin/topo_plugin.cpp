@@ -55,14 +55,12 @@ const char *const BUILT_FOR = "Open MPI";
 const char *const BUILT_FOR = "MPICH";    // and its descendants
 #endif
 
+// By what only they have: the names that vendors give to their library are many.
 const char *running_mpi()
 {
-  using Describe = int (*)(char *, int *);
-  const auto describe = reinterpret_cast<Describe>(dlsym(RTLD_DEFAULT, "MPI_Get_library_version"));
-  char text[16384] = "";    // twice what any of them needs
-  int length = 0;
-  if (!describe || describe(text, &length) != 0) return BUILT_FOR;
-  return std::strstr(text, "Open MPI") ? "Open MPI" : "MPICH";
+  if (dlsym(RTLD_DEFAULT, "ompi_mpi_comm_world")) return "Open MPI";
+  if (dlsym(RTLD_DEFAULT, "MPI_Comm_create_keyval")) return "MPICH";
+  return dlsym(RTLD_DEFAULT, "MPI_Init") ? "its own STUBS" : BUILT_FOR;
 }
 
 // No call of an MPI whose handles are unknown: the launchers tell the rank.
@@ -70,9 +68,10 @@ void *refuse_mpi(void *, int, char **)
 {
   const std::string text = std::string("fix topo was built with the mpi.h of ") + BUILT_FOR +
       ", but this LAMMPS runs on " + running_mpi() +
-      "; run 'lammps-topo build-plugin' with --mpi and the folder of the mpi.h that LAMMPS was built with";
-  const char *rank = getenv("OMPI_COMM_WORLD_RANK");
-  if (!rank) rank = getenv("PMI_RANK");
+      "; run 'lammps-topo build-plugin' with --include and --mpi, the folder of the mpi.h that LAMMPS was built with";
+  const char *rank = nullptr;
+  for (const char *name : {"OMPI_COMM_WORLD_RANK", "PMI_RANK", "PMIX_RANK", "SLURM_PROCID"})
+    if (!rank) rank = getenv(name);
   if (!rank || std::strcmp(rank, "0") == 0) std::fprintf(stderr, "ERROR: %s\n", text.c_str());
   throw LAMMPS_NS::LAMMPSException(text);
 }
