@@ -140,6 +140,9 @@ def test_build_plugin_refuses_other_folders(topo_command, tmp_path):
     finished = topo_command("build-plugin", "--include", str(tmp_path), folder=tmp_path, check=False)
     assert finished.returncode == 1
     assert "has no fix.h: give the folder of LAMMPS's headers" in finished.stderr
+    finished = topo_command("build-plugin", "--mpi", str(tmp_path), folder=tmp_path, check=False)
+    assert finished.returncode == 1
+    assert "need --include DIR" in finished.stderr
 
 
 def test_build_plugin_for_the_headers_of_another_lammps(topo_command, bare_lmp, tmp_path):

@@ -24,7 +24,7 @@ from lammps_topo.estimate.result import Curve, Outcome, Result
 from lammps_topo.record import DisplacementRecord, PeriodogramRecord, Record
 from lammps_topo.report.figures import Drawing, draw_figures
 from lammps_topo.report.page import render, write_report
-from lammps_topo.report.table import provenance_text, results_table, with_error
+from lammps_topo.report.table import chosen, provenance_text, results_table, with_error
 from lammps_topo.report.wording import number, quantity_with_unit, told_once
 from lammps_topo.store import Results, read_results, write_results
 
@@ -274,6 +274,7 @@ def test_the_table_can_be_asked_for_some_rows(results: Results) -> None:
     lines = results_table(results, only=["Diffusion", "haven"]).splitlines()
     assert [line for line in lines[1:] if line and not line.startswith(" ")] == ["diffusion", "Haven ratio"]
     assert results_table(results, only=["nothing"]).endswith("no results for nothing")
+    assert [one.quantity for one in chosen(results.outcome.results, ["haven_ratio"])] == ["haven_ratio"]
 
 
 def test_notes_that_differ_in_a_name_only_are_told_once() -> None:
