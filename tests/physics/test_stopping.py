@@ -1,13 +1,13 @@
 """Runs that end when they know enough are as good as runs whose length was fixed before.
 
 ``python tests/physics/test_stopping.py 60`` makes larger figures. Mean of ln S(0), in standard errors, minus that of
-runs of a fixed length, of the same realisations (50, 60 and 30 of them); 1σ/2σ coverage; scatter of the length. Then
-what the first should be by Wald's identity, from the covariance of ln S(0) and of what decides in runs of a fixed
-length (150 and 60; ``… covariance 150``), and what it would be if the error bar of the run itself decided:
+runs of a fixed length, of the same 60 realisations; 1σ/2σ coverage; scatter of the length. Then what the first should
+be by Wald's identity, from the covariance of ln S(0) and of what decides in 150 runs of a fixed length (``… covariance
+150``), and what it would be if the error bar of the run itself decided:
 
-    one relaxation, 5 % wanted                      -0.08(8)     .58/.96    24 %    -0.12(3)   -0.26(6)
-    the same, but the error that belongs to 5 %     -0.22(8)     .60/.93    34 %    -0.21(3)   -0.35(6)
-    a resonance and a peak at zero, 5 % wanted      -0.25(13)    .67/.97    31 %    -0.09(3)   -0.19(6)
+    one relaxation, 5 % wanted                      -0.09(6)     .63/.95    23 %    -0.11(3)   -0.19(6)
+    the same, but the error that belongs to 5 %     -0.20(7)     .60/.98    35 %    -0.20(3)   -0.28(6)
+    a resonance and a peak at zero, 5 % wanted      -0.18(7)     .68/.97    36 %    -0.09(3)   -0.12(6)
 
 The estimates of runs of fixed length are themselves -0.3 off in these realisations (standard error 0.13).
 """
