@@ -33,7 +33,8 @@ class GroupAtoms:
 
     def species(self, plan: Plan, comm: Communicator) -> Integers:
         """(n,) indices of their species. Collective; ConfigError where one belongs to none."""
-        species = np.array([plan.species_of_type.get(int(kind), -1) for kind in self.types], dtype=np.int64)
+        kinds, which = np.unique(self.types, return_inverse=True)
+        species = np.array([plan.species_of_type.get(int(kind), -1) for kind in kinds], dtype=np.int64)[which]
         foreign = [
             f"atoms of type {kind} are in the group, but belong to no species" for kind in self.types[species < 0][:1]
         ]

@@ -11,7 +11,7 @@ from typing import Any
 import click
 
 from ..errors import ConfigError, TopoError
-from .options import set_option
+from .options import needs_report_extra, set_option
 
 #: Keys of the configuration that act on what has been measured.
 _ESTIMATES = ("temperature", "volume", "spectral", "cepstral", "einstein", "gauge")
@@ -58,10 +58,8 @@ def report(file: Path, output: Path | None) -> None:
     Example:
       lammps-topo report agi.topo.h5       agi.report.html, agi.results.yaml
     """
-    try:
+    with needs_report_extra():
         from ..report.page import write_report
-    except ImportError as error:
-        raise click.ClickException(f"{error}; install the extra: pip install 'lammps-topo[report]'") from None
     for path in write_report(file, output):
         click.echo(path)
 

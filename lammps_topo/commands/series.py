@@ -10,6 +10,7 @@ from typing import Any
 import click
 
 from ..errors import ConfigError
+from .options import needs_report_extra
 
 
 @click.command()
@@ -125,9 +126,7 @@ def spectrum(files: Sequence[Path], as_json: bool, report: Path | None, **option
     else:
         click.echo(describe_series(outcome, name))
     if report is not None:
-        try:
+        with needs_report_extra():
             from ..report.series_page import write_series_report
-        except ImportError as error:
-            raise click.ClickException(f"{error}; install the extra: pip install 'lammps-topo[report]'") from None
         write_series_report(report, outcome, name)
         click.echo(f"written: {report}", err=as_json)

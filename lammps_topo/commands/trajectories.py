@@ -13,7 +13,7 @@ from typing import Any
 import click
 
 from ..errors import ConfigError
-from .options import set_option
+from .options import needs_report_extra, set_option
 
 
 def _by_species(option: str) -> Callable[[click.Context, click.Parameter, Sequence[str]], dict[str, float]]:
@@ -117,10 +117,8 @@ def loop(paths: Sequence[Path], plot: Path | None, as_json: bool, **options: Any
         texts = [describe_loop(one, name) for one, name in zip(loops, names, strict=True)]
         click.echo("\n\n".join([*texts, *([describe_additivity(together)] if together else [])]))
     if plot is not None:
-        try:
+        with needs_report_extra():
             from ..report.loop_figure import draw_loops
-        except ImportError as error:
-            raise click.ClickException(f"{error}; install the extra: pip install 'lammps-topo[report]'") from None
         draw_loops(plot, loops, names)
         click.echo(f"written: {plot}", err=as_json)
 
@@ -164,10 +162,8 @@ def centres(file: Path, valence: Sequence[str], weight: float, symbol: str, wher
     else:
         click.echo(describe_centres(analysis, file.name))
     if figure is not None:
-        try:
+        with needs_report_extra():
             from ..report.centres_figure import draw_centres
-        except ImportError as error:
-            raise click.ClickException(f"{error}; install the extra: pip install 'lammps-topo[report]'") from None
         draw_centres(figure, analysis)
         click.echo(f"written: {figure}", err=as_json)
     if polarisation is not None:
